@@ -1,0 +1,25 @@
+/** What a command sees of the process it runs in; tests pass their own. */
+
+import type { Readable } from "node:stream";
+
+export interface Output {
+  write(text: string): unknown;
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+}
+
+export interface Context {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly cwd: string;
+  readonly userHome: string;
+  readonly stdin: Readable & { isTTY?: boolean };
+  readonly stdout: Output;
+  readonly stderr: Output;
+  /** Aborted by SIGINT and SIGTERM. */
+  readonly signal: AbortSignal;
+}
+
+/** `$MOHO_HOME`, by default `~/.moho`. */
+export function mohoHome(context: Context): string {
+  return context.env["MOHO_HOME"] || `${context.userHome}/.moho`;
+}
