@@ -111,9 +111,14 @@ export async function suite(rounds: number): Promise<Row[]> {
   rows.push(await versionRow(rounds));
 
   const thirty = await pairs({ turns: 30, command: "echo hi" }, rounds);
-  rows.push({ name: "exec: between turns, 30 turns", unit: "ms", ...both(thirty, gaps), most: 2 });
+  rows.push({ name: "exec: between turns, 30 turns", unit: "ms", ...both(thirty, (s) => gaps(s)), most: 2 });
   const boxed = await pairs({ turns: 30, command: "echo hi" }, rounds, { sandbox: "workspace-write" });
-  rows.push({ name: "exec: between turns, sandbox on", unit: "ms", ours: both(boxed, gaps).ours, most: 20 });
+  rows.push({
+    name: "exec: between turns, sandbox on",
+    unit: "ms",
+    ours: both(boxed, (s) => gaps(s)).ours,
+    most: 20,
+  });
   const long = await pairs(
     { turns: 200, command: "head -c 4096 /dev/zero | tr '\\0' x" },
     Math.min(rounds, 3),

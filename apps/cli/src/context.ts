@@ -11,8 +11,11 @@ export interface Output {
 export interface Context {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
+  /** The words that start this very program again. */
+  readonly self: readonly string[];
   readonly userHome: string;
-  readonly stdin: Readable & { isTTY?: boolean };
+  /** Opened only by what reads it. */
+  stdin(): Readable;
   readonly stdout: Output;
   readonly stderr: Output;
   /** Aborted by SIGINT and SIGTERM. */

@@ -21,10 +21,9 @@ export async function start(): Promise<void> {
   process.exitCode = await main(process.argv.slice(2), {
     env: process.env,
     cwd: process.cwd(),
+    self: [process.execPath, process.argv[1] ?? ""],
     userHome: homedir(),
-    get stdin() {
-      return process.stdin;
-    },
+    stdin: () => process.stdin,
     stdout: process.stdout,
     stderr: process.stderr,
     signal: controller.signal,

@@ -61,6 +61,8 @@ export interface UpstreamCall {
   /** Only headers that may travel; never credentials. */
   headers: Record<string, string>;
   body: Uint8Array | undefined;
+  /** Lower-case hex SHA-256 of `body`, when the caller knows it already. */
+  bodySha256?: string;
   stream: boolean;
   signal: AbortSignal;
 }

@@ -30,6 +30,8 @@ export interface CommandSpec {
   /** The whole environment of the child; nothing is inherited. */
   env: Readonly<Record<string, string>>;
   tty?: boolean;
+  /** `empty`: nothing will be written, the command reads end of file. Default `open`; a terminal is always open. */
+  input?: "open" | "empty";
   /** Overrides the environment's policy for this command (an approved escalation). */
   unsandboxed?: boolean;
 }

@@ -15,13 +15,17 @@ export interface LogRecord {
 }
 
 export interface Log {
-  /** Appends in order and resolves once the records would survive a crash of this process. */
+  /**
+   * Appends in order and resolves once the records would survive a crash of this process. A back end that admits one
+   * writer a stream claims it at the first append, also of no bodies, and holds it until `close`: `thread_busy`.
+   * A body is JSON on one line.
+   */
   append(stream: string, bodies: readonly string[]): Promise<LogRecord[]>;
   /** Records after `after` (default 0), in order. Verifies the chain while reading: a break throws `log_corrupt`. */
   read(stream: string, options?: { after?: number; limit?: number }): AsyncIterable<LogRecord>;
   last(stream: string): Promise<LogRecord | undefined>;
-  /** Streams whose name starts with `prefix`, most recently appended first. */
-  streams(prefix?: string): Promise<{ stream: string; records: number; at: string }[]>;
+  /** Streams whose name starts with `prefix`, most recently appended first; at most `limit`. */
+  streams(prefix?: string, limit?: number): Promise<{ stream: string; records: number; at: string }[]>;
   close(): Promise<void>;
 }
 
@@ -38,13 +42,17 @@ export interface Budget {
 }
 
 export interface BudgetState extends Budget {
+  /** Spent in the running period, overruns included. */
   settled: NanoUsd;
   reserved: NanoUsd;
+  /** The part of `settled` that exceeded its reservations: `settled - overrun + reserved ≤ limit`. Absent when 0. */
+  overrun?: NanoUsd;
   /** When the period ends, RFC 3339; absent for `total`. */
   resetsAt?: string;
 }
 
 export interface ReserveRequest {
+  /** The caller's word for one call; it is remembered for at least a week. */
   id: string;
   /** Every enclosing budget's scope; a scope without a budget is unlimited but still counted. */
   scopes: readonly string[];
@@ -70,23 +78,36 @@ export interface Settlement {
   quality: "final" | "estimated";
 }
 
-/** Money. Invariant at all times, for every budget: settled + reserved ≤ limit. */
+/**
+ * Money. Invariant at all times, for every budget: what was reserved, settled or not, stays within the limit.
+ * A settlement above its reservation is recorded as it is and narrows what is left; `overrun` shows it. All amounts
+ * count on the UTC day of their reservation, so a call that began before midnight belongs to the period it began in.
+ * Amounts that are not whole, safe numbers from 0 are `invalid_request`.
+ */
 export interface Ledger {
+  /** Sets the budget of a scope, whatever it was; what is spent and reserved counts at once against the new one. */
   putBudget(budget: Budget): Promise<void>;
+  /** The scope stays counted. */
   removeBudget(scope: string): Promise<void>;
-  /** The state of the given scopes' budgets, or of all. */
+  /** The state of the given scopes' budgets, or of all in the order of their scopes. */
   budgets(at: number, scopes?: readonly string[]): Promise<BudgetState[]>;
-  /** All-or-nothing against every enclosing budget, in one transaction. The same id again gives the same answer. */
+  /**
+   * All-or-nothing against every enclosing budget, in one transaction. The id of a reservation again gives the same
+   * answer (`conflict` when it asks for something else); a refusal leaves nothing behind and may be asked again.
+   */
   reserve(request: ReserveRequest): Promise<ReserveResult>;
-  /** Replaces the reservation by what was really spent (never more than was reserved counts against the invariant). Idempotent. */
+  /**
+   * Replaces the reservation by what was really spent. Idempotent: better knowledge replaces worse (an expiry, then
+   * an estimate, then the final amount), anything else changes nothing. `not_found` for an id never reserved.
+   */
   settle(id: string, settlement: Settlement): Promise<void>;
   /** Releases reservations whose lease ended: they settle at their full amount, flagged `estimated`. Returns how many. */
   expire(at: number): Promise<number>;
-  /** Spent since `from` by scope: for reports. */
+  /** Spent since the beginning of the UTC day of `from`, by scope: for reports. */
   spent(scope: string, from: number): Promise<{ amount: NanoUsd; usage: Usage; calls: number }>;
 }
 
-/** Small JSON documents by kind and id: principals, keys, policies, settings. */
+/** Small JSON documents by kind and id: principals, keys, policies, settings. No version of an id comes twice. */
 export interface Documents {
   get<T>(kind: string, id: string): Promise<{ value: T; version: number } | undefined>;
   /** With `expected` (0 = must be new) a version mismatch throws `conflict`. Returns the new version. */

@@ -1,5 +1,6 @@
 /** The flags of `moho exec`: Codex's names where Codex has them. */
 
+import type { Config } from "@moho/config";
 import { MohoError, type NanoUsd, usdToNano } from "@moho/protocol";
 import type { Arguments, Flag } from "../../command.ts";
 
@@ -45,9 +46,14 @@ export interface Limits {
   timeoutMs?: number;
 }
 
-/** The three limits; a value that is no number is an `invalid_request`. */
-export function readLimits(args: Arguments): Limits {
+type LimitSettings = NonNullable<Config["settings"]["moho"]>;
+
+/** The three limits: flags before `[moho]`. A value that is no number is an `invalid_request`. */
+export function readLimits(args: Arguments, settings: LimitSettings | undefined): Limits {
   const limits: Limits = {};
+  if (settings?.max_cost_usd !== undefined) limits.maxCost = usdToNano(settings.max_cost_usd);
+  if (settings?.max_turns !== undefined) limits.maxTurns = settings.max_turns;
+  if (settings?.timeout_sec !== undefined) limits.timeoutMs = settings.timeout_sec * 1000;
   const cost = args.value("max-cost");
   if (cost !== undefined) limits.maxCost = usdToNano(positive("--max-cost", cost.replace(/^\$/, "")));
   const turns = args.value("max-turns");

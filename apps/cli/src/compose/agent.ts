@@ -1,0 +1,101 @@
+/** Builds what a turn needs: model, environment, thread store, limits on what commands may see. */
+
+import { existsSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { createSessions, nodeFiles, type RequestSettings, type Sessions, type TurnDeps } from "@moho/agent";
+import type { Config } from "@moho/config";
+import { MohoError } from "@moho/protocol";
+import { commandEnvironment, type Environment, type SandboxMode } from "@moho/sandbox";
+import { type Log, openFileLog } from "@moho/store";
+import type { Arguments } from "../command.ts";
+import { type Context, mohoHome } from "../context.ts";
+import { composeEnvironment, readMode } from "./environment.ts";
+import { type ComposedModel, chooseProvider, composeModel } from "./provider.ts";
+
+export interface ComposedAgent {
+  deps: TurnDeps;
+  model: ComposedModel;
+  environment: Environment;
+  sessions: Sessions;
+  settings: RequestSettings;
+  close(): Promise<void>;
+}
+
+/** The log of threads: `$MOHO_HOME/threads`. A torn last record is dropped, and the user is told. */
+export function openThreads(context: Context): Log {
+  return openFileLog(join(mohoHome(context), "threads"), {
+    onTorn: ({ stream, seq }) =>
+      context.stderr.write(`thread ${stream}: record ${seq} was not completely written and was dropped\n`),
+  });
+}
+
+export async function composeAgent(
+  context: Context,
+  config: Config,
+  args: Arguments,
+  place: { cwd: string; threadId: string },
+): Promise<ComposedAgent> {
+  const headers = { "session-id": place.threadId, "thread-id": place.threadId };
+  const model = await composeModel(context, config, chooseProvider(config), args.value("model"), headers);
+  const write = config.settings.sandbox_workspace_write;
+  const environment = composeEnvironment(context, {
+    cwd: place.cwd,
+    mode: sandboxMode(config, args, place.cwd),
+    addDirs: [...args.values("add-dir"), ...(write?.writable_roots ?? [])],
+    network: write?.network_access ?? false,
+    tmpWritable: !(write?.exclude_slash_tmp ?? false),
+  });
+  const sessions = createSessions();
+  return {
+    model,
+    environment,
+    sessions,
+    settings: requestSettings(config),
+    deps: {
+      model: model.client,
+      environment,
+      sessions,
+      files: nodeFiles,
+      commandEnv: commandEnvironment(context.env, config.settings.shell_environment_policy ?? {}),
+      now: Date.now,
+    },
+    async close() {
+      await sessions.close();
+      await environment.close();
+      model.close();
+    },
+  };
+}
+
+/** `-s`, then the setting; else a repository may be written and any other folder only read. */
+function sandboxMode(config: Config, args: Arguments, cwd: string): SandboxMode {
+  const asked = args.value("sandbox") ?? config.settings.sandbox_mode;
+  if (asked !== undefined) return readMode(asked);
+  return isInRepository(cwd) ? "workspace-write" : "read-only";
+}
+
+export function isInRepository(folder: string): boolean {
+  for (let at = folder; ; at = dirname(at)) {
+    if (existsSync(join(at, ".git"))) return true;
+    if (dirname(at) === at) return false;
+  }
+}
+
+/** Throws `invalid_request` outside of any repository unless the user said that this is meant. */
+export function checkRepository(cwd: string, args: Arguments): void {
+  if (args.on("skip-git-repo-check") || isInRepository(cwd)) return;
+  throw new MohoError("invalid_request", `${cwd} is not inside a Git repository.`, {
+    next: "Run `git init`, choose another folder with -C, or pass --skip-git-repo-check.",
+  });
+}
+
+function requestSettings(config: Config): RequestSettings {
+  const { model_reasoning_effort: effort, model_reasoning_summary: summary } = config.settings;
+  const { model_verbosity: verbosity, service_tier: tier } = config.settings;
+  return {
+    ...(effort !== undefined && { effort }),
+    ...(summary !== undefined && { reasoningSummary: summary }),
+    ...(verbosity !== undefined && { verbosity }),
+    ...(tier !== undefined && { serviceTier: tier }),
+  };
+}

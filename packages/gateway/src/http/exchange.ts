@@ -1,0 +1,163 @@
+/** One HTTP exchange, the same for HTTP/1.1 and HTTP/2: what arrived, and the one answer to it. */
+
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { constants, type Http2ServerRequest, type ServerHttp2Stream } from "node:http2";
+import type { Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
+import { type Body, type BodyLimits, readBody, tooLarge } from "./body.ts";
+import { type RequestHead, readHead } from "./head.ts";
+
+export type Incoming = IncomingMessage | Http2ServerRequest;
+/** The part of both response classes that is used here; they agree on it. */
+export type Outgoing = Pick<
+  ServerResponse,
+  "writeHead" | "flushHeaders" | "write" | "end" | "writeContinue" | "headersSent" | "once"
+>;
+
+export type AnswerHeaders = Record<string, string>;
+
+/** Milliseconds that a peer gets to read its last answer while the rest of its body is thrown away. */
+const LINGER_MS = 5_000;
+
+export class Exchange {
+  readonly id: string;
+  readonly method: string;
+  /** Path and query exactly as received. */
+  readonly target: string;
+  readonly rawHeaders: readonly string[];
+  /** Aborted when the client leaves before it has the whole answer, or the gateway stops. */
+  readonly signal: AbortSignal;
+  readonly #request: Incoming;
+  readonly #response: Outgoing;
+  readonly #controller = new AbortController();
+  #head: RequestHead | undefined;
+  #clientLeft = false;
+  #gaveUp = false;
+  #last: Uint8Array | undefined;
+
+  constructor(id: string, request: Incoming, response: Outgoing) {
+    this.id = id;
+    this.method = request.method ?? "";
+    this.target = request.url ?? "";
+    this.rawHeaders = request.rawHeaders;
+    this.signal = this.#controller.signal;
+    this.#request = request;
+    this.#response = response;
+  }
+
+  /** Throws `invalid_request` for a head that could be read in two ways. */
+  get head(): RequestHead {
+    this.#head ??= readHead(this.rawHeaders);
+    return this.#head;
+  }
+
+  get remoteAddress(): string {
+    const address = this.#socket.remoteAddress ?? "";
+    return address.startsWith("::ffff:") ? address.slice(7) : address;
+  }
+
+  get secure(): boolean {
+    return (this.#socket as TLSSocket).encrypted === true;
+  }
+
+  get clientLeft(): boolean {
+    return this.#clientLeft;
+  }
+
+  /** The listener stopped before the answer was complete. */
+  get gaveUp(): boolean {
+    return this.#gaveUp;
+  }
+
+  /** The bytes that were written last. */
+  get lastWritten(): Uint8Array | undefined {
+    return this.#last;
+  }
+
+  get begun(): boolean {
+    return this.#response.headersSent;
+  }
+
+  /** The whole body; see {@link readBody} for how it can fail. */
+  readBody(limits: BodyLimits): Promise<Body> {
+    const { contentLength, expectsContinue } = this.head;
+    if ((contentLength ?? 0) > limits.bytes) throw tooLarge(limits.bytes);
+    if (expectsContinue) this.#response.writeContinue();
+    return readBody(this.#request, limits);
+  }
+
+  /** Sends a whole answer. A request body that was not read to its end is drained for a moment, then cut. */
+  answer(status: number, headers: AnswerHeaders, body: string | Uint8Array): void {
+    headers["content-length"] = String(Buffer.byteLength(body));
+    this.begin(status, headers);
+    this.#response.end(body);
+    if (!this.#request.complete) this.#linger();
+  }
+
+  /** Sends status and headers of an answer whose bytes follow. */
+  begin(status: number, headers: AnswerHeaders): void {
+    headers["x-request-id"] = this.id;
+    headers["x-amzn-requestid"] = this.id;
+    this.#response.writeHead(status, headers);
+  }
+
+  /** False when the client reads too slowly: wait for {@link onDrain}. */
+  write(bytes: Uint8Array): boolean {
+    this.#last = bytes;
+    return this.#response.write(bytes);
+  }
+
+  onDrain(listener: () => void): void {
+    this.#response.once("drain", listener);
+  }
+
+  /** Sends the head now when the first byte is late. */
+  flushHead(): void {
+    this.#response.flushHeaders();
+  }
+
+  end(last?: Uint8Array): void {
+    this.#response.end(last);
+  }
+
+  /** Breaks the answer off after `last`: the client must see a broken connection, never a clean end. */
+  breakOff(last: string): void {
+    const socket = this.#socket;
+    const stream = this.#stream;
+    this.#response.write(last, () =>
+      stream === undefined ? socket.destroySoon() : stream.close(constants.NGHTTP2_INTERNAL_ERROR),
+    );
+    this.#cutLater();
+  }
+
+  /** The listener says that the client is gone. */
+  clientGone(): void {
+    this.#clientLeft = true;
+    this.#controller.abort();
+  }
+
+  /** The listener stops and gives this exchange up. */
+  giveUp(): void {
+    this.#gaveUp = true;
+    this.#controller.abort();
+  }
+
+  get #socket(): Socket {
+    return this.#request.socket as Socket;
+  }
+
+  get #stream(): ServerHttp2Stream | undefined {
+    return this.#request.httpVersionMajor === 1 ? undefined : (this.#request as Http2ServerRequest).stream;
+  }
+
+  #linger(): void {
+    const timer = this.#cutLater();
+    this.#request.once("end", () => clearTimeout(timer));
+    this.#request.resume();
+  }
+
+  #cutLater(): NodeJS.Timeout {
+    const peer = this.#stream ?? this.#socket;
+    return setTimeout(() => peer.destroy(), LINGER_MS).unref();
+  }
+}
