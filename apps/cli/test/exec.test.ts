@@ -246,3 +246,21 @@ describe("apply-patch", () => {
     });
   });
 });
+
+test("commands get the thread's marker and the configured variables, and no credential under any name", async () => {
+  await withTempHome(async (home) => {
+    const model = await startScriptedModel([
+      { items: [calls("exec_command", { cmd: "env | sort" }, "call_1")] },
+      { items: [says("Seen.")] },
+    ]);
+    const { repo, env, flags } = workplace(home.path, model.url);
+    const words = ["exec", ...flags, "-c", 'shell_environment_policy.set={ GREETING = "hello" }', "look"];
+    const ended = await moho(words, { cwd: repo, env: { ...env, INNOCENT: "prefix-test-token" } });
+    expect(ended.code, ended.stderr).toBe(0);
+    const seen = JSON.stringify(model.requests[1]!.json);
+    expect(seen).toContain("GREETING=hello");
+    expect(seen).toMatch(/MOHO_THREAD_ID=[0-9a-f-]{36}/);
+    expect(seen).not.toContain("test-token");
+    await model.close();
+  });
+});

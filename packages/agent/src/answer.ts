@@ -41,7 +41,7 @@ export async function receiveAnswer(
   for await (const event of events) {
     switch (event.type) {
       case "item.done":
-        void Promise.resolve().then(() => thread.append([{ type: "item", item: event.item }]));
+        await thread.append([{ type: "item", item: event.item }]);
         items.push(event.item);
         tellItem(event.item, feed);
         break;

@@ -1,7 +1,14 @@
 /** An agent turn, from the user's input until the agent rests. */
 
 import type { ModelClient } from "@moho/model";
-import { type ContentPart, MohoError, type ThreadEvent, toMohoError, totalTokens } from "@moho/protocol";
+import {
+  type ContentPart,
+  MohoError,
+  type ThreadEvent,
+  type ToolCallItem,
+  toMohoError,
+  totalTokens,
+} from "@moho/protocol";
 import type { Environment } from "@moho/sandbox";
 import { type Answer, chargedUsage, receiveAnswer } from "./answer.ts";
 import type { ApprovalPolicy, Approve } from "./approvals.ts";
@@ -44,6 +51,9 @@ export interface TurnOptions {
   settings?: RequestSettings;
 }
 
+/** Answers that broke off behind a whole tool call before the turn gives up. */
+const BROKEN_ANSWERS = 3;
+
 export type TurnInput = string | ContentPart[];
 
 /**
@@ -57,15 +67,16 @@ export function runTurn(
   options: TurnOptions,
 ): AsyncIterable<ThreadEvent> {
   return eventStream(options.signal, async (emit, outer) => {
-    const stop = stopSwitch(outer, options.limits?.timeoutMs);
-    const feed = itemFeed(emit, thread.nextItemId);
-    const scope = callScope(deps, options, feed, stop.signal);
     const info = deps.model.info();
     const meter = createMeter(info, options.limits ?? {});
-    let failure: MohoError | undefined;
     emit({ type: "turn.started" });
     const release = thread.claim();
     if (!release) return emit(turnFailed(busy(thread), meter));
+    const stop = stopSwitch(outer, options.limits?.timeoutMs);
+    const feed = itemFeed(emit, thread.nextItemId);
+    const scope = callScope(deps, options, feed, stop.signal);
+    let failure: MohoError | undefined;
+    let broken = 0;
     try {
       await thread.append(await openingRecords(deps, thread, input, options, emit));
       for (let resting = false; !resting; ) {
@@ -76,7 +87,15 @@ export function runTurn(
         const request = buildRequest(info, { id: thread.id, items }, options.settings ?? {}, cap);
         const answer = await receiveAnswer(deps.model.stream(request, stop), thread, feed, emit);
         meter.spend(chargedUsage(answer, expected));
-        if (answer.error) throw await refuseCalls(answer, answer.error, cap, thread);
+        if (answer.error) {
+          await refuseCalls(answer.calls, thread);
+          if (!mayAskAgain(answer, ++broken)) throw causeOf(answer.error, cap);
+          emit({
+            type: "error",
+            message: `The answer broke off; its calls were not run. ${answer.error.message}`,
+          });
+          continue;
+        }
         if (answer.usage) thread.measure(totalTokens(answer.usage));
         for await (const output of runCalls(answer.calls, scope))
           await thread.append([{ type: "item", item: output }]);
@@ -131,15 +150,21 @@ function callScope(
   };
 }
 
-/** The calls of an answer that did not complete never act. Resolves to the failure that the turn ends with. */
-async function refuseCalls(
-  { calls }: Answer,
-  error: MohoError,
-  cap: number | undefined,
-  thread: Thread,
-): Promise<MohoError> {
+/** The calls of an answer that did not complete never act; each gets an output that says so. */
+async function refuseCalls(calls: readonly ToolCallItem[], thread: Thread): Promise<void> {
   const why = "the model's answer broke off, so the call may not be what it meant.";
   await thread.append(calls.map((call) => ({ type: "item", item: notRun(call, why) })));
+}
+
+/**
+ * The model client retries answers that broke off before any call was whole; behind a whole call only the turn can
+ * ask again, with the call's refusal in the history.
+ */
+function mayAskAgain({ calls, error }: Answer, broken: number): boolean {
+  return calls.length > 0 && error?.retryable === true && broken <= BROKEN_ANSWERS;
+}
+
+function causeOf(error: MohoError, cap: number | undefined): MohoError {
   if (cap === undefined || error.code !== "output_limit") return error;
   const message = `The cost limit left ${cap} tokens for an answer that needed more.`;
   return new MohoError("cost_limit_reached", message, { cause: error });

@@ -154,6 +154,13 @@ test("AGENTS.md: in order, the override first, cut with a warning, and never thr
     message: expect.stringMatching(/^\/repo\/a\/b\/AGENTS\.md was not read: .*is kept from tools/),
   });
 
+  writeFileSync(join(world.home, "aws", "AGENTS.md"), "sesame");
+  symlinkSync(join(world.home, "aws"), join(world.root, "link"));
+  const linked = scriptedModel([say(message("ok"))]);
+  const cwdOfLink = join(world.root, "link");
+  await world.run(linked, await world.thread(), "go", { cwd: cwdOfLink, deps: { environment } });
+  expect(linked.requests[0]).not.toContain("sesame");
+
   writeFileSync(join(world.root, "AGENTS.md"), "é".repeat(40_000));
   const cut = scriptedModel([say(message("ok"))]);
   const events = await world.run(cut, await world.thread());

@@ -225,13 +225,17 @@ test("settings and the model's abilities shape the request", async () => {
   });
 });
 
-test("calls of an answer that failed never act, and the thread goes on", async () => {
+test("calls of a broken answer never act; the turn asks again, and gives up when answers keep breaking", async () => {
   const world = makeWorld();
   const thread = await world.thread();
   const dropped = new MohoError("stream_interrupted", "The stream ended early.", { requestId: "r-9" });
   const usage = { input: 10, cacheRead: 0, cacheWrite: 0, output: 5, reasoning: 0 };
   const model = scriptedModel([
     fail(dropped, [message("I will"), exec("touch made", {}, "c1")], usage),
+    fail(dropped, [exec("touch made", {}, "c2")], usage),
+    fail(dropped, [exec("touch made", {}, "c3")], usage),
+    fail(dropped, [exec("touch made", {}, "c4")], usage),
+    fail(new MohoError("upstream_refused", "No."), [exec("touch made", {}, "c5")], usage),
     say(message("again")),
   ]);
   const events = await world.run(model, thread);
@@ -246,17 +250,18 @@ test("calls of an answer that failed never act, and the thread goes on", async (
       request_id: "r-9",
     },
     usage: {
-      input_tokens: 10,
+      input_tokens: 40,
       cached_input_tokens: 0,
       cache_write_input_tokens: 0,
-      output_tokens: 5,
+      output_tokens: 20,
       reasoning_output_tokens: 0,
-      cost_usd: (10 * 1250 + 5 * 10_000) / 1e9,
+      cost_usd: (4 * (10 * 1250 + 5 * 10_000)) / 1e9,
     },
   });
+  expect(model.requests).toHaveLength(4);
+  expect(events.filter((event) => event.type === "error")).toHaveLength(3);
   expect(events.filter((event) => event.type === "item.started")).toEqual([]);
   expect(() => readFileSync(join(world.root, "made"))).toThrow();
-  await world.run(model, thread, "Go on.");
   expect(JSON.parse(model.requests[1]!).input.slice(2)).toEqual([
     message("I will"),
     exec("touch made", {}, "c1"),
@@ -265,8 +270,11 @@ test("calls of an answer that failed never act, and the thread goes on", async (
       call_id: "c1",
       output: "not run: the model's answer broke off, so the call may not be what it meant.",
     },
-    { type: "message", role: "user", content: TEXT("Go on.") },
   ]);
+  const refused = await world.run(model, thread, "Go on.");
+  expect(refused.at(-1)).toMatchObject({ type: "turn.failed", error: { code: "upstream_refused" } });
+  expect(model.requests).toHaveLength(5);
+  expect((await world.run(model, thread, "Go on.")).at(-1)).toMatchObject({ type: "turn.completed" });
 });
 
 test("a stream without an end, one that throws, and retries are told apart", async () => {

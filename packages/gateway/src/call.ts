@@ -19,7 +19,6 @@ export interface Call {
   readonly secure: boolean;
   userAgent: string;
   project: string;
-  /** Let go once the upstream has it: a stream may last for minutes. */
   body: Body | undefined;
   principal: Principal | undefined;
   decision: Decision | undefined;

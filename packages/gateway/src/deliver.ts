@@ -78,13 +78,12 @@ export function deliver(
     };
     const stop = () => {
       body.off("data", onData).off("end", onEnd).off("error", onError).off("close", onClose);
-      exchange.signal.removeEventListener("abort", onAbort);
+      exchange.whenAborted(undefined);
     };
 
     body.on("end", onEnd).on("error", onError).on("close", onClose);
-    exchange.signal.addEventListener("abort", onAbort);
-    if (exchange.signal.aborted) return onAbort();
     body.on("data", onData);
+    exchange.whenAborted(onAbort);
     if (streams) {
       setImmediate(() => {
         if (!begun) exchange.flushHead();

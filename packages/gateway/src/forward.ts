@@ -23,13 +23,7 @@ export async function send(upstream: Upstream, call: UpstreamCall): Promise<Http
 }
 
 /** Response headers that travel to the client; the gateway adds its own ids. */
-const PASSED = new Set([
-  "content-type",
-  "content-length",
-  "content-encoding",
-  "retry-after",
-  "retry-after-ms",
-]);
+const PASSED = new Set(["content-type", "content-length", "retry-after", "retry-after-ms"]);
 const PASSED_PREFIXES = ["x-ratelimit-", "openai-"];
 
 export function passedHeaders(headers: Readonly<Record<string, string>>): Record<string, string> {

@@ -2,6 +2,7 @@
 
 import { MohoError, toMohoError } from "@moho/protocol";
 import { renderError } from "@moho/wire";
+import { BodyRoom } from "./http/body.ts";
 import type { Exchange } from "./http/exchange.ts";
 import { listen } from "./http/listener.ts";
 import { createIds } from "./ids.ts";
@@ -34,15 +35,17 @@ export function createGateway(deps: GatewayDeps, settings: GatewaySettings): Gat
   checkSettings(settings, deps.upstreams);
   const ids = createIds(deps.random);
   const routing = createRouting(settings.routes);
+  const limits = { ...DEFAULT_LIMITS, ...settings.limits };
   const parts: Parts = {
     deps,
     settings,
-    limits: { ...DEFAULT_LIMITS, ...settings.limits },
+    limits,
     routing,
     served: createServedModels(routing, deps.upstreams, deps.clock),
     isFree: matcher(settings.freeModels ?? []),
     projects: new Set(["default", ...(settings.projects ?? [])]),
     recorder: new Recorder(deps.ledger, deps.log, deps.logger),
+    room: new BodyRoom(limits.bodiesBytes),
     eventId: ids.uuid,
   };
   return { listen: (address) => start(parts, address, ids.request) };

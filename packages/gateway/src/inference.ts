@@ -11,7 +11,7 @@ import type { Exchange } from "./http/exchange.ts";
 import type { Parts } from "./parts.ts";
 import type { Route } from "./routes.ts";
 import { unknownModel } from "./routing.ts";
-import { authenticate, finish, permit, receive, refuse, reportedFailure } from "./steps.ts";
+import { authenticate, dropBody, finish, permit, receive, refuse, reportedFailure } from "./steps.ts";
 
 /** Longer than any id or ARN of a model. */
 const MAX_MODEL_LENGTH = 2_048;
@@ -111,7 +111,7 @@ async function forward(parts: Parts, exchange: Exchange, call: Call): Promise<Ht
     stream: request!.stream,
     signal,
   });
-  call.body = undefined;
+  dropBody(parts, call);
   call.answer = { status: response.status, requestId: upstreamRequestId(response.headers) };
   return response;
 }
@@ -129,6 +129,9 @@ async function passAnswer(
   call: Call,
   response: HttpResponse,
 ): Promise<void> {
+  if ((response.headers["content-encoding"] ?? "identity") !== "identity") {
+    throw new MohoError("upstream_error", "The upstream compressed its answer, so its usage cannot be read.");
+  }
   const headers = passedHeaders(response.headers);
   const clampedTo = call.reservation!.clampedTo;
   if (clampedTo !== undefined) headers["x-moho-clamped-max-output-tokens"] = String(clampedTo);

@@ -4,6 +4,7 @@ import type { Access } from "@moho/access";
 import type { Upstream } from "@moho/model";
 import type { Ledger, Log } from "@moho/store";
 import type { ModelFacts } from "./admission.ts";
+import type { BodyRoom } from "./http/body.ts";
 import type { Logger } from "./logger.ts";
 import type { Recorder } from "./recorder.ts";
 import type { Routing } from "./routing.ts";
@@ -36,6 +37,7 @@ export interface Parts {
   isFree: (model: string) => boolean;
   projects: ReadonlySet<string>;
   recorder: Recorder;
+  room: BodyRoom;
   /** A fresh UUID. */
   eventId: () => string;
 }

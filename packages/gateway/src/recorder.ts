@@ -82,7 +82,9 @@ export class Recorder {
     }
     this.#nextExpiry = now + EXPIRY_MS;
     if (result.value > 0)
-      this.#logger.warn("leases of calls that nobody ended expired", { calls: result.value });
+      this.#logger.warn("leases ended before their calls were settled: these count at their worst case", {
+        calls: result.value,
+      });
   }
 
   async #commit(entry: Entry): Promise<boolean> {

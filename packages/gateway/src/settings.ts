@@ -15,6 +15,8 @@ export interface ModelRoute {
 export interface GatewayLimits {
   /** Largest request body. */
   bodyBytes: number;
+  /** All request bodies that are held at one time, until their upstream has answered. */
+  bodiesBytes: number;
   /** All headers of one request. */
   headerBytes: number;
   /** Milliseconds for the head of a request to arrive. */
@@ -25,7 +27,10 @@ export interface GatewayLimits {
   bodyMs: number;
   /** Milliseconds an idle connection is kept. */
   keepAliveMs: number;
-  /** Milliseconds a reservation outlives its last renewal; a dead gateway's reservations expire after it. */
+  /**
+   * Milliseconds after which a reservation that nobody settled, because its gateway died, settles at its worst case.
+   * A call that lasts longer loses nothing: the worst case counts before and after, until its own settlement replaces it.
+   */
   leaseMs: number;
   /** Milliseconds that running calls get to end when the gateway stops. */
   drainMs: number;
@@ -48,12 +53,13 @@ export interface GatewaySettings {
 
 export const DEFAULT_LIMITS: Readonly<GatewayLimits> = {
   bodyBytes: 25 * 1024 * 1024,
+  bodiesBytes: 512 * 1024 * 1024,
   headerBytes: 32 * 1024,
   headersMs: 20_000,
   bodyIdleMs: 30_000,
   bodyMs: 300_000,
   keepAliveMs: 360_000,
-  leaseMs: 120_000,
+  leaseMs: 600_000,
   drainMs: 20_000,
 };
 

@@ -15,7 +15,14 @@ export async function receive(parts: Parts, exchange: Exchange, call: Call): Pro
   parts.recorder.check();
   call.userAgent = exchange.head.userAgent;
   const { bodyBytes: bytes, bodyIdleMs: idleMs, bodyMs: totalMs } = parts.limits;
-  call.body = await exchange.readBody({ bytes, idleMs, totalMs });
+  call.body = await exchange.readBody({ bytes, idleMs, totalMs }, parts.room);
+}
+
+/** Lets go of the body, which nobody needs once the upstream has it: an answer may stream for minutes. */
+export function dropBody(parts: Parts, call: Call): void {
+  if (call.body === undefined) return;
+  parts.room.give(call.body.bytes.length);
+  call.body = undefined;
 }
 
 export async function authenticate(parts: Parts, exchange: Exchange, call: Call): Promise<void> {
@@ -57,6 +64,7 @@ export function refuse(parts: Parts, exchange: Exchange, call: Call): void {
   if (call.error!.code === "internal") {
     parts.deps.logger.error("a call failed for no known reason", { requestId: call.id, cause: call.error });
   }
+  exchange.abandon();
   if (exchange.clientLeft) return;
   const error = exchange.gaveUp ? new MohoError("unavailable", "The gateway is stopping.") : call.error!;
   if (!exchange.begun) answerError(exchange, error, call.route.family);
@@ -89,6 +97,7 @@ function lastEvent(call: Call, error: MohoError, exchange: Exchange): string {
 /** Settles what was reserved and records the call, in one commit. Never rejects. */
 export async function finish(parts: Parts, exchange: Exchange, call: Call): Promise<void> {
   const { deps, settings, recorder } = parts;
+  dropBody(parts, call);
   if (call.error?.code === "unavailable" && call.principal === undefined) return;
   const endedAt = deps.clock();
   call.clientLeft = exchange.clientLeft || (call.error?.code === "interrupted" && !exchange.gaveUp);

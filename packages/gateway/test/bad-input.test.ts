@@ -269,6 +269,16 @@ describe("the upstream", () => {
     expect((await world.records(1))[0].additionalEventData.costNanoUsd).toBe(0);
   });
 
+  test("compresses its answer though it was asked not to: not passed on, paid by estimate", async () => {
+    const headers = { "content-type": "text/event-stream", "content-encoding": "gzip" };
+    await start({ script: () => ({ http: { status: 200, headers, body: "\x1f\x8b" } }) });
+    expect((await errorOf(await post(world, request({ stream: true })))).status).toBe(502);
+    expect(world.model.requests[0]!.headers["accept-encoding"] ?? "identity").toBe("identity");
+    const [record] = await world.records(1);
+    expect(record.additionalEventData.quality).toBe("estimated");
+    expect(record.additionalEventData.costNanoUsd).toBeGreaterThan(0);
+  });
+
   test.each([
     ["", 0],
     [`,"usage":{"input_tokens":10,"output_tokens":0}`, 10_000],

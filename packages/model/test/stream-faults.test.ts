@@ -65,25 +65,23 @@ const TABLE: Row[] = [
     waits: [125, 250, 500, 1000, 2000],
   },
   {
-    fault: "dropped after a whole tool call: the call stands, nothing is asked twice",
+    fault: "dropped after a whole tool call: it fails, for the agent to ask again without running the call",
     script: [faulty(CALL, { kind: "drop", after: 7 })],
-    ends: "completed",
+    ends: "stream_interrupted",
     requests: 1,
     done: ["function_call"],
-    warning: "broke off after whole tool calls",
   },
   {
-    fault: "dropped in the second of two tool calls: the whole one stands, the cut one never comes",
+    fault: "dropped in the second of two tool calls: the cut one never comes",
     script: [
       faulty(
         { items: [...CALL.items!, calls("exec_command", { cmd: "rm -rf /" }, "call_b")] },
         { kind: "drop", after: 9 },
       ),
     ],
-    ends: "completed",
+    ends: "stream_interrupted",
     requests: 1,
     done: ["function_call"],
-    warning: "broke off after whole tool calls",
   },
   {
     fault: "clean end without completed in the middle of a tool call",
@@ -451,8 +449,7 @@ test("no tool call is ever handed over from an answer cut at any byte before the
     const events = await play(open.client);
     await open.close();
     const done = itemsDone(events).filter(({ item }) => isToolCall(item));
-    if (events.at(-1)!.type === "failed") expect(done).toEqual([]);
-    else for (const { item } of done) expect(item).toMatchObject({ arguments: '{"cmd":"rm -rf build"}' });
+    for (const { item } of done) expect(item).toMatchObject({ arguments: '{"cmd":"rm -rf build"}' });
     length = at;
     if (done.length > 0) break;
   }

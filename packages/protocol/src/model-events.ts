@@ -10,7 +10,10 @@ import type { Usage } from "./usage.ts";
 export type ModelEvent =
   /** A request is on its way: the n-th try of this call. */
   | { type: "request.sent"; attempt: number; bytes: number }
-  /** Nothing was delivered and another try follows after `waitMs`. */
+  /**
+   * Another try follows after `waitMs`. Whole items that were delivered stay; a later `item.started` with the index of
+   * an unfinished one replaces it.
+   */
   | { type: "request.retrying"; attempt: number; waitMs: number; error: MohoError }
   | { type: "item.started"; index: number; item: Item }
   | { type: "text.delta"; index: number; delta: string }

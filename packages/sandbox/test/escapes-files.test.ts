@@ -83,7 +83,7 @@ test.each(["existing", "absent"])("protected names stay as they are: %s", async 
 test("a process that outlives its command cannot make a protected name while the sandbox goes down", async () => {
   const { sh, root, environment } = makeWorld();
   for (let round = 0; round < 8; round += 1) {
-    await sh(`for i in {1..40}; do perl -e 'while (1) { mkdir ".codex"; mkdir ".codex/evil" }' & done; sleep 0.02`);
+    await sh(`for i in 1 2 3; do perl -e 'while (1) { mkdir ".codex"; mkdir ".codex/evil" }' & done; sleep 0.02`);
   }
   await environment.close();
   expect(readdirSync(root)).toEqual([]);

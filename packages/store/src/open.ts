@@ -53,7 +53,7 @@ async function openSqliteStore(path: string, options: StoreOptions): Promise<Sto
     import("./ledger/sqlite.ts"),
     import("./documents/sqlite.ts"),
   ]);
-  const database = openDatabase(path, synchronous, now());
+  const database = await openDatabase(path, synchronous, now());
   const commit = new GroupCommit(database);
   return {
     log: openSqliteLog(database, commit, now),

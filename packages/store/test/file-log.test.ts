@@ -314,6 +314,16 @@ describe.runIf(onLinux)("long histories", () => {
     expect((await collect(log.read("s", { limit: 1 }))).length).toBe(1);
     const read = bytesRead() - before - 3_000_000; // to find where the long line begins, it is read once
     expect(read).toBeLessThan(size / 5);
+
+    // The first record that is read is verified too, wherever reading starts.
+    const whole = readFileSync(file("s"));
+    for (const seq of [2, 251, 501, 502, 503, 504, 751, 998, 1000]) {
+      const start = whole.indexOf(`{"seq":${seq},`);
+      const damaged = Buffer.from(whole);
+      damaged[start + 500] = 121;
+      writeFileSync(file("s"), damaged);
+      await expect(collect(log.read("s", { after: seq - 1 }))).rejects.toMatchObject({ details: { seq } });
+    }
     await log.close();
   });
 

@@ -1,8 +1,9 @@
-/** Child processes for tests, by the lines they print. */
+/** Child processes for tests, by the lines they print. Each script ends by itself, should its test die first. */
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
+import { afterEach } from "vitest";
 
 export interface Child {
   process: ChildProcess;
@@ -15,9 +16,16 @@ export interface Child {
   ended: Promise<number | null>;
 }
 
+const started = new Set<ChildProcess>();
+afterEach(() => {
+  for (const child of started) child.kill("SIGKILL");
+  started.clear();
+});
+
 export function run(script: string, ...args: string[]): Child {
   const path = new URL(`./children/${script}`, import.meta.url).pathname;
   const child = spawn(process.execPath, [path, ...args], { stdio: ["pipe", "pipe", "inherit"] });
+  started.add(child);
   const lines: string[] = [];
   const waiting: { count: number; resolve: () => void }[] = [];
   const reader = createInterface({ input: child.stdout });

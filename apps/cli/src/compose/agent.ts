@@ -56,7 +56,7 @@ export async function composeAgent(
       environment,
       sessions,
       files: nodeFiles,
-      commandEnv: commandEnvironment(context.env, config.settings.shell_environment_policy ?? {}),
+      commandEnv: commandVariables(context, config, place.threadId, environment),
       now: Date.now,
     },
     async close() {
@@ -65,6 +65,33 @@ export async function composeAgent(
       model.close();
     },
   };
+}
+
+const SECRETS = ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_BEARER_TOKEN_BEDROCK"];
+
+/** What commands see: never a provider's credential, under whatever name it stands. */
+function commandVariables(
+  context: Context,
+  config: Config,
+  threadId: string,
+  { policy: { network } }: Environment,
+): Record<string, string> {
+  const policy = config.settings.shell_environment_policy;
+  const secrets = SECRETS.flatMap((name) => context.env[name] ?? []);
+  return commandEnvironment(
+    context.env,
+    {
+      ...(policy?.inherit && { inherit: policy.inherit }),
+      ...(policy?.ignore_default_excludes !== undefined && {
+        ignoreDefaultExcludes: policy.ignore_default_excludes,
+      }),
+      ...(policy?.exclude && { exclude: policy.exclude }),
+      ...(policy?.set && { set: policy.set }),
+      ...(policy?.include_only && { includeOnly: policy.include_only }),
+    },
+    { threadId, networkDisabled: !network },
+    secrets,
+  );
 }
 
 /** `-s`, then the setting; else a repository may be written and any other folder only read. */

@@ -4,7 +4,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { constants, type Http2ServerRequest, type ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
-import { type Body, type BodyLimits, readBody, tooLarge } from "./body.ts";
+import { type Body, type BodyLimits, type BodyRoom, readBody, tooLarge } from "./body.ts";
 import { type RequestHead, readHead } from "./head.ts";
 
 export type Incoming = IncomingMessage | Http2ServerRequest;
@@ -33,6 +33,7 @@ export class Exchange {
   #head: RequestHead | undefined;
   #clientLeft = false;
   #gaveUp = false;
+  #onAbort: (() => void) | undefined;
   #last: Uint8Array | undefined;
 
   constructor(id: string, request: Incoming, response: Outgoing) {
@@ -79,11 +80,11 @@ export class Exchange {
   }
 
   /** The whole body; see {@link readBody} for how it can fail. */
-  readBody(limits: BodyLimits): Promise<Body> {
+  readBody(limits: BodyLimits, room: BodyRoom): Promise<Body> {
     const { contentLength, expectsContinue } = this.head;
     if ((contentLength ?? 0) > limits.bytes) throw tooLarge(limits.bytes);
     if (expectsContinue) this.#response.writeContinue();
-    return readBody(this.#request, limits);
+    return readBody(this.#request, limits, room);
   }
 
   /** Sends a whole answer. A request body that was not read to its end is drained for a moment, then cut. */
@@ -130,16 +131,32 @@ export class Exchange {
     this.#cutLater();
   }
 
+  /** Calls `listener` when {@link signal} is aborted; the one listener that costs no event target. */
+  whenAborted(listener: (() => void) | undefined): void {
+    this.#onAbort = listener;
+    if (this.signal.aborted) listener?.();
+  }
+
   /** The listener says that the client is gone. */
   clientGone(): void {
     this.#clientLeft = true;
-    this.#controller.abort();
+    this.#abort();
   }
 
   /** The listener stops and gives this exchange up. */
   giveUp(): void {
     this.#gaveUp = true;
+    this.#abort();
+  }
+
+  /** Aborts what still runs for an exchange that has failed. */
+  abandon(): void {
     this.#controller.abort();
+  }
+
+  #abort(): void {
+    this.#controller.abort();
+    this.#onAbort?.();
   }
 
   get #socket(): Socket {

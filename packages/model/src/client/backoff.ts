@@ -17,11 +17,7 @@ export interface Failures {
   stream: number;
 }
 
-export type Verdict =
-  | { next: "retry"; waitMs: number }
-  /** The tool calls that arrived whole carry the turn on; what was cut off is asked for again with their outputs. */
-  | { next: "keep" }
-  | { next: "fail" };
+export type Verdict = { next: "retry"; waitMs: number } | { next: "fail" };
 
 const FIRST_WAIT_MS = 250;
 /** Quotas are counted by the minute: a quick second try only meets the same refusal. */
@@ -39,7 +35,8 @@ export function afterFailure(
   random: number,
 ): Verdict {
   if (!error.retryable) return { next: "fail" };
-  if (delivered.some(isToolCall)) return { next: "keep" };
+  // A call may act only when its answer completed, and no answer goes on from a call without output: the caller decides.
+  if (delivered.some(isToolCall)) return { next: "fail" };
   if (failures.request > limits.request || failures.stream > limits.stream) return { next: "fail" };
   if (error.details?.["stale"] === true && failures.request === 1) return { next: "retry", waitMs: 0 };
   if (error.retryAfter === undefined) return { next: "retry", waitMs: ownWait(error, failures, random) };

@@ -2,7 +2,15 @@
 
 import { randomUUID } from "node:crypto";
 import type { Readable } from "node:stream";
-import { type Item, type ModelEvent, MohoError, type ResponsesRequest, toMohoError } from "@moho/protocol";
+import {
+  addUsage,
+  type Item,
+  type ModelEvent,
+  MohoError,
+  type ResponsesRequest,
+  toMohoError,
+  type Usage,
+} from "@moho/protocol";
 import { explainUpstreamError, ResponsesFold, SseParser, type UpstreamContext } from "@moho/wire";
 import type { ResolvedModel } from "../catalogue/resolve.ts";
 import type { Credentials } from "../credentials/types.ts";
@@ -69,17 +77,18 @@ async function* call(context: Call): AsyncGenerator<ModelEvent[], void> {
   const delivered = new Delivered();
   const failures: Failures = { request: 0, stream: 0 };
   const headers = { ...requestHeaders(), ...options.headers };
+  let spent: Usage | undefined;
   try {
     if (notices.length > 0) yield notices;
     for (let number = 1; ; number++) {
       const attempt: Attempt = { last: undefined, streaming: false };
       yield* tryOnce(context, headers, number, delivered, attempt);
-      const last = attempt.last as Last;
+      const last = withSpent(attempt.last as Last, spent);
       if (last.type === "completed") return yield [last];
       failures[attempt.streaming ? "stream" : "request"]++;
       const verdict = afterFailure(last.error, delivered.items, failures, limits, random());
-      if (verdict.next === "keep") return yield kept(last);
       if (verdict.next === "fail") return yield [last];
+      spent = last.usage;
       yield [{ type: "request.retrying", attempt: number, waitMs: verdict.waitMs, error: last.error }];
       await (options.sleep ?? wait)(verdict.waitMs, signal);
     }
@@ -89,12 +98,10 @@ async function* call(context: Call): AsyncGenerator<ModelEvent[], void> {
   }
 }
 
-function kept({ error, usage }: Extract<Last, { type: "failed" }>): ModelEvent[] {
-  const message = `The answer broke off after whole tool calls; the turn goes on with these. ${error.message}`;
-  return [
-    { type: "warning", message },
-    { type: "completed", responseId: undefined, requestId: error.requestId, usage },
-  ];
+/** The last event tells what all tries of the call have used. */
+function withSpent(last: Last, spent: Usage | undefined): Last {
+  if (!spent) return last;
+  return { ...last, usage: last.usage ? addUsage(last.usage, spent) : spent };
 }
 
 function requestHeaders(): Record<string, string> {

@@ -82,7 +82,7 @@ const CASES: Cases<Documents> = {
     }
     assert.equal(await documents.get("toString", "x"), undefined);
     assert.equal(({} as { polluted?: boolean }).polluted, undefined);
-    for (const bad of ["", "a\0b", "a\nb", "\ud800", "x".repeat(1001)]) {
+    for (const bad of ["", "a\0b", "a\nb", "\ud800", "a\u{10ffff}", "x".repeat(1001)]) {
       await refuses("invalid_request", () => documents.put("key", bad, 1));
       await refuses("invalid_request", () => documents.get(bad, "k"));
     }

@@ -5,10 +5,18 @@ import { MohoError } from "@moho/protocol";
 const MAX_NAME_LENGTH = 1_000;
 const MAX_BYTES = 16 * 1024 * 1024;
 
-/** Throws `invalid_request` unless both are names: not empty, real Unicode, no control characters. */
+/**
+ * Throws `invalid_request` unless both are names: not empty, real Unicode, no control characters, and not
+ * U+10FFFF, which stands for the end of a range.
+ */
 export function checkDocument(kind: string, id: string): void {
   for (const name of [kind, id]) {
-    if (name !== "" && name.length <= MAX_NAME_LENGTH && name.isWellFormed() && !/[\0-\x1f\x7f]/.test(name)) {
+    if (
+      name !== "" &&
+      name.length <= MAX_NAME_LENGTH &&
+      name.isWellFormed() &&
+      !/[\0-\x1f\x7f\u{10ffff}]/u.test(name)
+    ) {
       continue;
     }
     throw new MohoError("invalid_request", `${JSON.stringify(name.slice(0, 80))} cannot name a document.`);

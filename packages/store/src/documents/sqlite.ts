@@ -24,8 +24,7 @@ export function openSqliteDocuments(database: DatabaseSync, commit: GroupCommit)
   );
   const list = database.prepare(
     `SELECT id, version, value FROM document
-       WHERE kind = ?1 AND id > ?2 AND id >= ?3 AND id < ?3 || char(1114111)
-         AND substr(id, 1, length(?3)) = ?3 AND value IS NOT NULL
+       WHERE kind = ?1 AND id > ?2 AND id >= ?3 AND id < ?3 || char(1114111) AND value IS NOT NULL
        ORDER BY id LIMIT ?4`,
   );
   const rowOf = (kind: string, id: string) => find.get(kind, id) as Row | undefined;

@@ -3,10 +3,15 @@
 import { closeSync, mkdirSync, openSync } from "node:fs";
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { setTimeout as sleep } from "node:timers/promises";
 import { MohoError } from "@moho/protocol";
 import { migrate } from "./migrations.ts";
 
 const BUSY_TIMEOUT_MS = 5_000;
+const RETRY_MS = 20;
+/** https://sqlite.org/rescode.html; the low byte of an extended code. */
+const SQLITE_BUSY = 5;
+const SQLITE_LOCKED = 6;
 
 /**
  * - `normal`: a commit survives the death of the process.
@@ -14,11 +19,32 @@ const BUSY_TIMEOUT_MS = 5_000;
  */
 export type Synchronous = "normal" | "full";
 
-/** `path` is absolute. Throws `invalid_config` for a file that is no database of this or an older Moho. */
-export function openDatabase(path: string, synchronous: Synchronous, now: number): DatabaseSync {
+/**
+ * `path` is absolute. Throws `invalid_config` for a file that is no database of this or an older Moho, `unavailable`
+ * when other processes keep it busy.
+ */
+export async function openDatabase(
+  path: string,
+  synchronous: Synchronous,
+  now: number,
+): Promise<DatabaseSync> {
   mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   // SQLite makes its other files with the rights of this one.
   closeSync(openSync(path, "a", 0o600));
+  for (let waited = 0; ; waited += RETRY_MS) {
+    try {
+      return prepare(path, synchronous, now);
+    } catch (cause) {
+      if (cause instanceof MohoError) throw cause;
+      const busy = [SQLITE_BUSY, SQLITE_LOCKED].includes((cause as { errcode?: number }).errcode! & 0xff);
+      if (!busy || waited >= BUSY_TIMEOUT_MS) throw cannotOpen(path, cause, busy);
+    }
+    // Where several processes make one database, SQLite refuses some of them without waiting.
+    await sleep(RETRY_MS);
+  }
+}
+
+function prepare(path: string, synchronous: Synchronous, now: number): DatabaseSync {
   const database = new DatabaseSync(path);
   try {
     database.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);
@@ -26,13 +52,15 @@ export function openDatabase(path: string, synchronous: Synchronous, now: number
       `PRAGMA journal_mode = WAL; PRAGMA synchronous = ${synchronous}; PRAGMA trusted_schema = OFF`,
     );
     migrate(database, path, now);
-  } catch (cause) {
+    return database;
+  } catch (error) {
     database.close();
-    if (cause instanceof MohoError) throw cause;
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new MohoError("invalid_config", `${path} cannot be opened as an SQLite database: ${why}.`, {
-      cause,
-    });
+    throw error;
   }
-  return database;
+}
+
+function cannotOpen(path: string, cause: unknown, busy: boolean): MohoError {
+  const why = cause instanceof Error ? cause.message : String(cause);
+  const code = busy ? "unavailable" : "invalid_config";
+  return new MohoError(code, `${path} cannot be opened as an SQLite database: ${why}.`, { cause });
 }

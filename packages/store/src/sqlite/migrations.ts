@@ -11,6 +11,9 @@ const STEPS: readonly { name: string; sql: string }[] = [
   {
     name: "log, ledger and documents",
     sql: `
+      PRAGMA application_id = ${APPLICATION_ID};
+      CREATE TABLE migration (step INTEGER PRIMARY KEY, name TEXT NOT NULL, at INTEGER NOT NULL) STRICT;
+
       CREATE TABLE log_stream (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE) STRICT;
       CREATE TABLE log_record (
         id INTEGER PRIMARY KEY,              -- the order of appends over all streams
@@ -72,6 +75,10 @@ const STEPS: readonly { name: string; sql: string }[] = [
  * Moho has changed, or that is not Moho's.
  */
 export function migrate(database: DatabaseSync, path: string, now: number): void {
+  database.exec("BEGIN"); // one view of the database, while others may be migrating it
+  const current = stepsDone(database, path) === STEPS.length;
+  database.exec("COMMIT");
+  if (current) return;
   database.exec("BEGIN IMMEDIATE"); // a failure leaves it open: the caller closes the database, which undoes it
   const done = stepsDone(database, path);
   for (const [index, { name, sql }] of STEPS.entries()) {
@@ -84,14 +91,11 @@ export function migrate(database: DatabaseSync, path: string, now: number): void
 
 function stepsDone(database: DatabaseSync, path: string): number {
   const id = number(database, "PRAGMA application_id");
-  if (id === 0 && number(database, "SELECT count(*) FROM sqlite_schema") === 0) {
-    database.exec(`
-      PRAGMA application_id = ${APPLICATION_ID};
-      CREATE TABLE migration (step INTEGER PRIMARY KEY, name TEXT NOT NULL, at INTEGER NOT NULL) STRICT`);
-  } else if (id !== APPLICATION_ID) {
+  if (id === 0 && number(database, "SELECT count(*) FROM sqlite_schema") === 0) return 0;
+  if (id !== APPLICATION_ID) {
     throw new MohoError("invalid_config", `${path} is an SQLite database of another program.`);
   }
-  const done = number(database, "SELECT coalesce(max(step), 0) FROM migration");
+  const done = number(database, "SELECT max(step) FROM migration");
   if (done > STEPS.length) {
     throw new MohoError(
       "invalid_config",

@@ -1,11 +1,15 @@
-/** Appends to a file log for ever and says each record that it was promised: `node append-files.ts FOLDER`. */
+/** Appends to a file log until it is killed and says each record that it was promised: `node append-files.ts FOLDER`. */
 
+import { once } from "node:events";
 import { openFileLog } from "@moho/store";
 
 const log = openFileLog(process.argv[2]!);
-for (let index = 0; ; index++) {
+// Whoever started it may be gone: it ends with its parent, and it never fills a disk.
+process.stdin.on("close", () => process.exit()).resume();
+for (let index = 0; index < 20_000; index++) {
   const stream = `s${index % 3}`;
   const body = JSON.stringify({ index, pad: "é".repeat((index * 37) % 5000) });
   const [record] = await log.append(stream, [body]);
-  process.stdout.write(`${stream} ${record?.seq} ${record?.hash}\n`);
+  if (!process.stdout.write(`${stream} ${record?.seq} ${record?.hash}\n`))
+    await once(process.stdout, "drain");
 }

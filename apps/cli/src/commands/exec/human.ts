@@ -1,5 +1,6 @@
 /** Human output of `moho exec`: items on stderr as they finish, a progress line, the last message on stdout. */
 
+import { stripVTControlCharacters } from "node:util";
 import { formatUsd, type ThreadEvent, type ThreadItem, type TurnUsage, usdToNano } from "@moho/protocol";
 import type { Output } from "../../context.ts";
 
@@ -53,7 +54,7 @@ export function humanView(
         case "turn.completed":
           progress.clear();
           stderr.write(`${dim(spent(event.usage))}\n`);
-          stdout.write(last.endsWith("\n") ? last : `${last}\n`);
+          writeLast(stdout, last);
           return;
         case "turn.failed":
           progress.clear();
@@ -67,6 +68,12 @@ export function humanView(
       }
     },
   };
+}
+
+/** To a terminal without control bytes; to a file or pipe as it is. */
+function writeLast(stdout: Output, text: string): void {
+  const shown = stdout.isTTY ? plain(text) : text;
+  stdout.write(shown.endsWith("\n") ? shown : `${shown}\n`);
 }
 
 /** What was used, in one line: tokens, the cached part, dollars where the price is known. */
@@ -91,7 +98,7 @@ function doing(item: ThreadItem): string {
 }
 
 function firstLine(text: string): string {
-  const line = text.trimStart().split("\n", 1)[0]!;
+  const line = plain(text).trimStart().split("\n", 1)[0]!;
   return line.length > 100 ? `${line.slice(0, 99)}…` : line;
 }
 
@@ -121,8 +128,13 @@ function finished(item: ThreadItem, paint: (code: number, text: string) => strin
   }
 }
 
+/** What a model or a command wrote, without the bytes that would steer the user's terminal. */
+function plain(text: string): string {
+  return stripVTControlCharacters(text).replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, "");
+}
+
 function tail(output: string, paint: (code: number, text: string) => string): string[] {
-  const lines = output.trimEnd().split("\n");
+  const lines = plain(output).trimEnd().split("\n");
   if (lines.length === 1 && lines[0] === "") return [];
   const shown = lines.slice(-COMMAND_LINES).map((line) => paint(2, `  ${line.slice(0, 160)}`));
   return lines.length > COMMAND_LINES
