@@ -14,6 +14,7 @@ const scenario = {
   ...JSON.parse(process.argv[2] ?? "{}"),
 };
 let marks = [];
+let previous;
 
 const sse = (event) => `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`;
 const usage = {
@@ -75,10 +76,18 @@ function turnsDone(body) {
   return at < 0 ? 0 : Number.parseInt(body.toString("latin1", at + 16, at + 24), 10) + 1;
 }
 
+/** Does this request repeat the one before it from the first byte to the end of its input? */
+function repeats(body) {
+  const known = previous;
+  previous = body;
+  return known === undefined || body.subarray(0, known.length - 2).equals(known.subarray(0, -2));
+}
+
 const server = createServer((request, response) => {
   if (request.url === "/marks") {
     response.end(JSON.stringify(marks));
     marks = [];
+    previous = undefined;
     return;
   }
   const chunks = [];
@@ -88,7 +97,7 @@ const server = createServer((request, response) => {
     const body = Buffer.concat(chunks);
     const done = turnsDone(body);
     const bytes = done < scenario.turns ? callAnswer(done) : finalAnswer;
-    const mark = { arrived: Number(arrived) / 1e6, left: 0, bytes: body.length };
+    const mark = { arrived: Number(arrived) / 1e6, left: 0, bytes: body.length, repeats: repeats(body) };
     marks.push(mark);
     response.writeHead(200, { "content-type": "text/event-stream", "x-request-id": "req_bench" });
     response.end(bytes, () => {

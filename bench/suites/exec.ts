@@ -14,6 +14,7 @@ interface Mark {
   arrived: number;
   left: number;
   bytes: number;
+  repeats: boolean;
 }
 interface Sample {
   run: Run;
@@ -112,6 +113,13 @@ export async function suite(rounds: number): Promise<Row[]> {
 
   const thirty = await pairs({ turns: 30, command: "echo hi" }, rounds);
   rows.push({ name: "exec: between turns, 30 turns", unit: "ms", ...both(thirty, (s) => gaps(s)), most: 2 });
+  const marks = thirty.ours.flatMap((sample) => sample.marks);
+  rows.push({
+    name: "exec: requests that do not repeat the one before",
+    unit: `of ${marks.length}`,
+    ours: marks.filter((mark) => !mark.repeats).length,
+    most: 0,
+  });
   const boxed = await pairs({ turns: 30, command: "echo hi" }, rounds, { sandbox: "workspace-write" });
   rows.push({
     name: "exec: between turns, sandbox on",

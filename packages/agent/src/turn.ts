@@ -6,6 +6,7 @@ import {
   MohoError,
   type ThreadEvent,
   type ToolCallItem,
+  type TurnUsage,
   toMohoError,
   totalTokens,
 } from "@moho/protocol";
@@ -49,6 +50,8 @@ export interface TurnOptions {
   approval: ApprovalPolicy;
   limits?: Limits;
   settings?: RequestSettings;
+  /** Told after each answer what the turn has used so far: for a progress line. */
+  onUsage?(usage: TurnUsage): void;
 }
 
 /** Answers that broke off behind a whole tool call before the turn gives up. */
@@ -87,6 +90,7 @@ export function runTurn(
         const request = buildRequest(info, { id: thread.id, items }, options.settings ?? {}, cap);
         const answer = await receiveAnswer(deps.model.stream(request, stop), thread, feed, emit);
         meter.spend(chargedUsage(answer, expected));
+        options.onUsage?.(turnUsage(meter));
         if (answer.error) {
           await refuseCalls(answer.calls, thread);
           if (!mayAskAgain(answer, ++broken)) throw causeOf(answer.error, cap);

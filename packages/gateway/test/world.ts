@@ -69,10 +69,8 @@ export interface WorldOptions {
 }
 
 export async function startWorld(options: WorldOptions = {}): Promise<World> {
-  const folder = mkdtempSync(join(tmpdir(), "moho-gateway-"));
-  const store = await openStore(
-    options.store === "sqlite" ? `sqlite:${join(folder, "store.db")}` : "memory:",
-  );
+  const folder = options.store === "sqlite" ? mkdtempSync(join(tmpdir(), "moho-gateway-")) : undefined;
+  const store = await openStore(folder ? `sqlite:${join(folder, "store.db")}` : "memory:");
   const random = (size: number) => randomBytes(size);
   const access = createAccess({
     documents: store.documents,
@@ -141,7 +139,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       await transport.close();
       await verifyStream(store.log, AUDIT_STREAM);
       await store.close();
-      rmSync(folder, { recursive: true, force: true });
+      if (folder) rmSync(folder, { recursive: true, force: true });
     },
   };
 }

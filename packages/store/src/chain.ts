@@ -16,7 +16,7 @@ export type ChainReport =
   | { ok: false; records: number; hash: string; brokenAt: number; reason: string };
 
 /** The record that follows `previous`. */
-export function nextRecord(previous: Link, at: string, body: string): LogRecord {
+function nextRecord(previous: Link, at: string, body: string): LogRecord {
   const seq = previous.seq + 1;
   return { seq, at, body, hash: recordHash(previous.hash, seq, at, body) };
 }

@@ -18,7 +18,7 @@ export interface Log {
   /**
    * Appends in order and resolves once the records would survive a crash of this process. A back end that admits one
    * writer a stream claims it at the first append, also of no bodies, and holds it until `close`: `thread_busy`.
-   * A body is JSON on one line.
+   * A body is JSON on one line. When writing fails (`unavailable`) the first of several records may be there.
    */
   append(stream: string, bodies: readonly string[]): Promise<LogRecord[]>;
   /** Records after `after` (default 0), in order. Verifies the chain while reading: a break throws `log_corrupt`. */

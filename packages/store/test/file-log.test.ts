@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import {
   appendFileSync,
   globSync,
@@ -207,6 +208,18 @@ describe("after a crash", () => {
     rmSync(file("t"), { recursive: true });
     expect((await log.append("t", ["1"]))[0]?.seq).toBe(1);
     await log.close();
+  });
+});
+
+describe.runIf(onLinux)("a full disk", () => {
+  test("fails the append that it hit, and the next one goes on behind the last whole record", async () => {
+    const script = new URL("./children/fill-disk.ts", import.meta.url).pathname;
+    // Eight kilobytes a file: the third append is written in part.
+    const shell = ["-c", 'ulimit -f 8; exec "$0" "$@"', process.execPath, script, folder];
+    const { stdout } = spawnSync("bash", shell, { encoding: "utf8" });
+    expect(stdout).toBe("1\n2\nunavailable\n3\n");
+    const log = openFileLog(folder);
+    expect(await verifyStream(log, "s")).toMatchObject({ ok: true, records: 3 });
   });
 });
 

@@ -76,6 +76,9 @@ describe("opening", () => {
     const before = readFileSync(text);
     await expect(openStore(`sqlite:${text}`)).rejects.toMatchObject({ code: "invalid_config" });
     expect(readFileSync(text)).toEqual(before);
+    for (const url of [`sqlite:${folder}`, `sqlite:${text}/store.db`]) {
+      await expect(openStore(url)).rejects.toMatchObject({ code: "invalid_config" });
+    }
   });
 
   test("refuses addresses it does not know, and does not repeat them", async () => {

@@ -282,6 +282,8 @@ const CASES: Cases<Ledger> = {
       amount: 10,
       clamped: false,
     });
+    await ledger.putBudget({ scope: "org", limit: 100, period: "total" });
+    assert.equal((await org(ledger)).reserved, 10);
     await ledger.settle("open", final(2));
     assert.equal((await ledger.spent("org", 0)).amount, 3);
   },

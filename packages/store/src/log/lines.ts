@@ -9,6 +9,7 @@ import type { LogRecord } from "../ports.ts";
 import { MAX_APPEND_BYTES } from "./checks.ts";
 
 const CHUNK = 64 * 1024;
+const FIRST_CHUNK = 2 * 1024;
 const NEWLINE = 10;
 const HEADER = /^\{"seq":(\d{1,15}),"at":"([^"]{24})","hash":"([0-9a-f]{64})","body":/;
 const HEADER_BYTES = 160;
@@ -111,12 +112,13 @@ function* lines(fd: number, offset: number): Generator<string> {
   }
 }
 
-/** The place after the last line break before `end`; 0 when there is none. */
+/** The place after the last line break before `end`; 0 when there is none. Most lines are short: so are the first reads. */
 function lineStart(fd: number, end: number): number {
-  const chunk = Buffer.allocUnsafe(Math.min(CHUNK, end));
-  for (let high = end; high > 0; ) {
-    const low = Math.max(0, high - chunk.length);
-    const count = readSync(fd, chunk, 0, high - low, low);
+  let length = FIRST_CHUNK;
+  for (let high = end; high > 0; length = Math.min(2 * length, CHUNK)) {
+    const low = Math.max(0, high - length);
+    const chunk = Buffer.allocUnsafe(high - low);
+    const count = readSync(fd, chunk, 0, chunk.length, low);
     const found = chunk.subarray(0, count).lastIndexOf(NEWLINE);
     if (found !== -1) return low + found + 1;
     high = low;

@@ -28,9 +28,6 @@ export async function openDatabase(
   synchronous: Synchronous,
   now: number,
 ): Promise<DatabaseSync> {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
-  // SQLite makes its other files with the rights of this one.
-  closeSync(openSync(path, "a", 0o600));
   for (let waited = 0; ; waited += RETRY_MS) {
     try {
       return prepare(path, synchronous, now);
@@ -45,6 +42,9 @@ export async function openDatabase(
 }
 
 function prepare(path: string, synchronous: Synchronous, now: number): DatabaseSync {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  // SQLite makes its other files with the rights of this one.
+  closeSync(openSync(path, "a", 0o600));
   const database = new DatabaseSync(path);
   try {
     database.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`);

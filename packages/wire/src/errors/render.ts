@@ -126,6 +126,25 @@ export function openAiErrorCode(error: MohoError): { code: string; message: stri
   return { code: error.category === "upstream" ? "server_error" : name, message: fullText(error) };
 }
 
+/** The exceptions that a Converse or InvokeModel stream may carry, as the service model spells them. */
+const STREAM_EXCEPTIONS: ReadonlySet<string> = new Set([
+  "ThrottlingException",
+  "ModelStreamErrorException",
+  "InternalServerException",
+  "ServiceUnavailableException",
+  "ValidationException",
+]);
+
+/** The exception inside an AWS event stream: the same name as over HTTP where streams have it, else the nearest one. */
+export function awsStreamException(error: MohoError): { type: string; message: string } {
+  const { name } = AWS.codes[error.code] ?? AWS[error.category];
+  const broken = error.category === "upstream" && error.code !== "upstream_refused";
+  const nearest = error.status >= 500 ? "InternalServerException" : "ValidationException";
+  const known = STREAM_EXCEPTIONS.has(name) ? name : nearest;
+  const type = broken ? "ModelStreamErrorException" : known;
+  return { type: `${type[0]!.toLowerCase()}${type.slice(1)}`, message: fullText(error) };
+}
+
 function headersOf(error: MohoError, family: ErrorFamily, form: Form): Record<string, string> {
   const headers: Record<string, string> = {
     "content-type": "application/json",

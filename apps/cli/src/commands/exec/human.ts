@@ -15,6 +15,8 @@ export interface Header {
 export interface View {
   header(header: Header): void;
   event(event: ThreadEvent): void;
+  /** What the turn has used so far. */
+  usage(usage: TurnUsage): void;
 }
 
 const COMMAND_LINES = 6;
@@ -34,6 +36,9 @@ export function humanView(
   return {
     header({ threadId, model, provider, cwd, sandbox }) {
       say(dim(`moho · ${model} on ${provider} · ${cwd} · sandbox ${sandbox} · thread ${threadId}`));
+    },
+    usage(usage) {
+      progress.used(spent(usage));
     },
     event(event) {
       switch (event.type) {
@@ -142,17 +147,37 @@ function tail(output: string, paint: (code: number, text: string) => string): st
     : shown;
 }
 
+interface ProgressLine {
+  /** What goes on now. */
+  set(text: string): void;
+  /** Tokens and dollars so far. */
+  used(text: string): void;
+  clear(): void;
+  /** Prints above the line. */
+  above(text: string): void;
+}
+
 /** One line that is redrawn in place on a terminal and absent elsewhere. */
-function progressLine(out: Output): { set(text: string): void; clear(): void; above(text: string): void } {
+function progressLine(out: Output): ProgressLine {
+  const nothing = () => undefined;
   if (out.isTTY !== true)
-    return { set: () => undefined, clear: () => undefined, above: (text) => void out.write(text) };
+    return { set: nothing, used: nothing, clear: nothing, above: (text) => void out.write(text) };
   let current = "";
-  const draw = () => out.write(`\r\x1b[2K\x1b[2m${current.slice(0, (out.columns ?? 80) - 2)}\x1b[0m`);
+  let cost = "";
+  const draw = () => {
+    const room = (out.columns ?? 80) - cost.length - 6;
+    const line = [current.slice(0, Math.max(12, room)), cost].filter((part) => part !== "").join(" · ");
+    return out.write(`\r\x1b[2K\x1b[2m${line}\x1b[0m`);
+  };
   const erase = () => current && out.write("\r\x1b[2K");
   return {
     set(text) {
       current = `${text} …`;
       draw();
+    },
+    used(text) {
+      cost = text;
+      if (current) draw();
     },
     clear() {
       erase();

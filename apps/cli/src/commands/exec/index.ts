@@ -67,6 +67,7 @@ async function execute(given: Context, args: Arguments, view: View): Promise<num
       home: mohoHome(context),
       approval: "never" as const,
       limits,
+      onUsage: view.usage,
       settings: { ...agent.settings, ...(schema && { outputSchema: outputSchema(cwd, schema) }) },
     };
     let lastMessage = "";

@@ -6,6 +6,7 @@ import type { View } from "./human.ts";
 export function jsonView(stdout: Output): View {
   return {
     header: () => undefined,
+    usage: () => undefined,
     event: (event) => void stdout.write(`${JSON.stringify(event)}\n`),
   };
 }
