@@ -18,7 +18,7 @@ export function decide(request: AccessRequest, policies: readonly CompiledPolicy
   const denied = decisions.filter((decision) => decision.effect === "deny");
   const decision = denied.find((one) => one.reason === "explicit-deny") ?? denied[0] ?? decisions.at(-1)!;
   if (decision.reason !== "implicit-deny") return decision;
-  return { ...decision, minimalPolicy: minimalPolicy(denied) };
+  return { ...decision, minimalPolicy: minimalPolicy(denied, request.context) };
 }
 
 /** What has to be allowed, the operation itself last. */
@@ -50,13 +50,19 @@ function because(reason: Decision["reason"], layer: LayerKind, action: string): 
   return ` with an explicit deny in ${/^[aeiou]/.test(layer) ? "an" : "a"} ${layer}`;
 }
 
-function minimalPolicy(denied: readonly Decision[]): unknown {
+/** Keys that make a grant as narrow as the call was: without them a pasted policy would open every model. */
+const NARROWING_KEYS = ["bedrock-mantle:Model"];
+
+function minimalPolicy(denied: readonly Decision[], context: ConditionContext): unknown {
+  const narrow = Object.entries(context).filter(([key]) => NARROWING_KEYS.includes(key));
+  const condition = { StringEquals: Object.fromEntries(narrow) };
   return {
     Version: "2012-10-17",
     Statement: denied.map(({ action, resource }) => ({
       Effect: "Allow",
       Action: action,
       Resource: resource,
+      ...(narrow.length > 0 && !action.endsWith(":CallWithBearerToken") && { Condition: condition }),
     })),
   };
 }

@@ -30,6 +30,7 @@ export async function receiveAnswer(
   thread: Thread,
   feed: ItemFeed,
   emit: (event: ThreadEvent) => void,
+  refuseRetry: (spent: Usage | undefined) => MohoError | undefined,
 ): Promise<Answer> {
   const items: Item[] = [];
   const end = (usage: Usage | undefined, error?: MohoError) => ({
@@ -45,9 +46,12 @@ export async function receiveAnswer(
         items.push(event.item);
         tellItem(event.item, feed);
         break;
-      case "request.retrying":
+      case "request.retrying": {
+        const refused = refuseRetry(event.spent);
+        if (refused) return end(event.spent, refused);
         emit({ type: "error", message: retryNotice(event) });
         break;
+      }
       case "warning":
         emit({ type: "error", message: event.message });
         break;

@@ -32,6 +32,8 @@ export interface Meter {
    * is less than the model's own limit.
    */
   admit(input: number): number | undefined;
+  /** Before another try of a call whose broken tries used `spent`: the cost limit, when it stops the try. */
+  admitRetry(spent: Usage | undefined, input: number): MohoError | undefined;
   spend(usage: Usage): void;
   readonly usage: Usage;
   /** `undefined` when the model has no known price. */
@@ -53,9 +55,16 @@ export function createMeter(info: ModelInfo, { maxCost, maxTurns }: Limits): Met
           `The next request needs about ${input} tokens; the window of ${info.id} holds ${info.contextWindow}.`,
           { next: "Start a new thread, and hand it what matters of this one." },
         );
-      const room = maxCost === undefined ? undefined : outputRoom(info, input, maxCost, cost);
+      const room = maxCost === undefined ? undefined : roomFor(info, input, maxCost, cost);
+      if (room && room.output < 0) throw costLimit(info, room, maxCost!, cost);
       calls++;
-      return room !== undefined && room < info.maxOutput ? room : undefined;
+      return room && room.output < info.maxOutput ? room.output : undefined;
+    },
+    admitRetry(spent, input) {
+      if (maxCost === undefined || !price || !spent) return undefined;
+      const before = cost + costOf(spent, price);
+      const room = roomFor(info, input, maxCost, before);
+      return room.output < 0 ? costLimit(info, room, maxCost, before) : undefined;
     },
     spend(more) {
       usage = addUsage(usage, more);
@@ -70,8 +79,14 @@ export function createMeter(info: ModelInfo, { maxCost, maxTurns }: Limits): Met
   };
 }
 
-/** Output tokens that `maxCost` leaves after a request whose input is charged at its dearest. */
-function outputRoom({ price, id }: ModelInfo, input: number, maxCost: NanoUsd, spent: NanoUsd): number {
+interface Room {
+  /** What the next call costs at least, its input charged at its dearest. */
+  least: NanoUsd;
+  /** Output tokens that `maxCost` leaves for it; below 0 when not even the least fits. */
+  output: number;
+}
+
+function roomFor({ price, id }: ModelInfo, input: number, maxCost: NanoUsd, spent: NanoUsd): Room {
   if (!price)
     throw new MohoError("model_not_priced", `A cost limit is set, but the price of ${id} is unknown.`, {
       next: "Add the model's price to the configuration, or run without `--max-cost`.",
@@ -81,14 +96,17 @@ function outputRoom({ price, id }: ModelInfo, input: number, maxCost: NanoUsd, s
     costOf({ ...NO_USAGE, cacheWrite: input }, price),
   );
   const { longContext } = price;
-  const { output } = longContext && input > longContext.above ? longContext.price : price;
-  const least = worst + LEAST_OUTPUT * output;
-  if (spent + least <= maxCost)
-    return output === 0 ? Infinity : Math.floor((maxCost - spent - worst) / output);
-  throw new MohoError(
+  const rate = (longContext && input > longContext.above ? longContext.price : price).output;
+  const least = worst + LEAST_OUTPUT * rate;
+  if (spent + least > maxCost) return { least, output: -1 };
+  return { least, output: rate === 0 ? Infinity : Math.floor((maxCost - spent - worst) / rate) };
+}
+
+function costLimit({ id }: ModelInfo, room: Room, maxCost: NanoUsd, spent: NanoUsd): MohoError {
+  return new MohoError(
     "cost_limit_reached",
     `The turn spent ${formatUsd(spent)} of ${formatUsd(maxCost)}; the next call to ${id} may need ` +
-      `${formatUsd(least)} or more.`,
+      `${formatUsd(room.least)} or more.`,
   );
 }
 

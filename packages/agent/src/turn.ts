@@ -9,6 +9,7 @@ import {
   type TurnUsage,
   toMohoError,
   totalTokens,
+  type Usage,
 } from "@moho/protocol";
 import type { Environment } from "@moho/sandbox";
 import { type Answer, chargedUsage, receiveAnswer } from "./answer.ts";
@@ -88,7 +89,8 @@ export function runTurn(
         const expected = estimateInput(info, items, measured);
         const cap = meter.admit(expected);
         const request = buildRequest(info, { id: thread.id, items }, options.settings ?? {}, cap);
-        const answer = await receiveAnswer(deps.model.stream(request, stop), thread, feed, emit);
+        const refuseRetry = (spent: Usage | undefined) => meter.admitRetry(spent, expected);
+        const answer = await receiveAnswer(deps.model.stream(request, stop), thread, feed, emit, refuseRetry);
         meter.spend(chargedUsage(answer, expected));
         options.onUsage?.(turnUsage(meter));
         if (answer.error) {

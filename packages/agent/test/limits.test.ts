@@ -124,3 +124,23 @@ test("a picture is not counted by its bytes", async () => {
   const events = await world.run(model, await world.thread(), [{ type: "input_image", image_url }]);
   expect(events.at(-1)!.type).toBe("turn.completed");
 });
+
+test("broken tries count against the cost limit: the next try is refused, and the turn tells what was used", async () => {
+  const world = makeWorld();
+  const spent = { input: 1000, cacheRead: 0, cacheWrite: 0, output: 4000, reasoning: 0 };
+  const error = new MohoError("stream_interrupted", "Cut.");
+  const model = scriptedModel([
+    () => [
+      { type: "request.retrying", attempt: 1, waitMs: 1, error, spent },
+      ...done([message("must not be read")]),
+      completed(),
+    ],
+  ]);
+  const events = await world.run(model, await world.thread(), "go", { limits: { maxCost: 0.05 * DOLLAR } });
+  expect(events.at(-1)).toMatchObject({
+    type: "turn.failed",
+    error: { code: "cost_limit_reached" },
+    usage: { input_tokens: 1000, output_tokens: 4000 },
+  });
+  expect(events.some((event) => event.type === "item.completed")).toBe(false);
+});

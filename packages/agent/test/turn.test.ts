@@ -296,7 +296,7 @@ test("a stream without an end, one that throws, and retries are told apart", asy
     scriptedModel([
       () => [
         { type: "request.sent", attempt: 1, bytes: 5 },
-        { type: "request.retrying", attempt: 1, waitMs: 1500, error },
+        { type: "request.retrying", attempt: 1, waitMs: 1500, error, spent: undefined },
         { type: "warning", message: "The clock was corrected." },
         ...done([message("ok")]),
         completed(),

@@ -125,7 +125,8 @@ describe("may they", () => {
         "arn:aws:bedrock-mantle:us-east-1:111122223333:project/default because no identity-based policy allows",
     );
     expect(message).toContain(
-      '{"Effect":"Allow","Action":"bedrock-mantle:CreateInference","Resource":"arn:aws:bedrock-mantle:us-east-1:111122223333:project/default"}',
+      '{"Effect":"Allow","Action":"bedrock-mantle:CreateInference","Resource":"arn:aws:bedrock-mantle:us-east-1:111122223333:project/default",' +
+        '"Condition":{"StringEquals":{"bedrock-mantle:Model":"',
     );
     const [record] = await world.records(1);
     expect(record).toMatchObject({

@@ -14,7 +14,14 @@ export type ModelEvent =
    * Another try follows after `waitMs`. Whole items that were delivered stay; a later `item.started` with the index of
    * an unfinished one replaces it.
    */
-  | { type: "request.retrying"; attempt: number; waitMs: number; error: MohoError }
+  | {
+      type: "request.retrying";
+      attempt: number;
+      waitMs: number;
+      error: MohoError;
+      /** What the tries so far have used, by estimate where no usage came. */
+      spent: Usage | undefined;
+    }
   | { type: "item.started"; index: number; item: Item }
   | { type: "text.delta"; index: number; delta: string }
   | { type: "reasoning.delta"; index: number; delta: string }

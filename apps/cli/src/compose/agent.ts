@@ -18,6 +18,8 @@ export interface ComposedAgent {
   environment: Environment;
   sessions: Sessions;
   settings: RequestSettings;
+  /** What becomes of commands where no sandbox works. */
+  fallback: "refuse" | "run";
   close(): Promise<void>;
 }
 
@@ -44,6 +46,7 @@ export async function composeAgent(
     addDirs: [...args.values("add-dir"), ...(write?.writable_roots ?? [])],
     network: write?.network_access ?? false,
     tmpWritable: !(write?.exclude_slash_tmp ?? false),
+    fallback: config.settings.moho?.sandbox_fallback ?? "refuse",
   });
   const sessions = createSessions();
   return {
@@ -51,6 +54,7 @@ export async function composeAgent(
     environment,
     sessions,
     settings: requestSettings(config),
+    fallback: config.settings.moho?.sandbox_fallback ?? "refuse",
     deps: {
       model: model.client,
       environment,
@@ -77,7 +81,12 @@ function commandVariables(
   { policy: { network } }: Environment,
 ): Record<string, string> {
   const policy = config.settings.shell_environment_policy;
-  const secrets = SECRETS.flatMap((name) => context.env[name] ?? []);
+  const providers = Object.values(config.settings.model_providers ?? {});
+  const named = providers.flatMap(({ env_key, env_http_headers }) => [
+    ...(env_key ? [env_key] : []),
+    ...Object.values(env_http_headers ?? {}),
+  ]);
+  const secrets = [...SECRETS, ...named].flatMap((name) => context.env[name] ?? []);
   return commandEnvironment(
     context.env,
     {
@@ -85,7 +94,7 @@ function commandVariables(
       ...(policy?.ignore_default_excludes !== undefined && {
         ignoreDefaultExcludes: policy.ignore_default_excludes,
       }),
-      ...(policy?.exclude && { exclude: policy.exclude }),
+      exclude: [...(policy?.exclude ?? []), ...named],
       ...(policy?.set && { set: policy.set }),
       ...(policy?.include_only && { includeOnly: policy.include_only }),
     },

@@ -15,6 +15,8 @@ export interface Workplace {
   network?: boolean;
   /** By default on. */
   tmpWritable?: boolean;
+  /** What becomes of commands where no sandbox works; by default they are refused. */
+  fallback?: "refuse" | "run";
 }
 
 export function readMode(text: string): SandboxMode {
@@ -22,6 +24,14 @@ export function readMode(text: string): SandboxMode {
   if (mode) return mode;
   throw new MohoError("invalid_request", `There is no sandbox mode "${text}": use ${MODES.join(", ")}.`);
 }
+
+/** Variables that name files with credentials. */
+const CREDENTIAL_FILES = [
+  "AWS_SHARED_CREDENTIALS_FILE",
+  "AWS_CONFIG_FILE",
+  "AWS_WEB_IDENTITY_TOKEN_FILE",
+  "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+];
 
 /** The policy of a workplace: version control, settings and credentials stay out of a command's reach. */
 export function policyOf(context: Context, place: Workplace): SandboxPolicy {
@@ -33,6 +43,7 @@ export function policyOf(context: Context, place: Workplace): SandboxPolicy {
     network: place.network ?? false,
     protectedNames: [".git", ".codex", ".agents", ".aws"],
     unreadable: [
+      ...CREDENTIAL_FILES.flatMap((name) => context.env[name] || []),
       join(home, ".aws"),
       join(home, ".ssh"),
       moho,
@@ -48,6 +59,6 @@ export function composeEnvironment(context: Context, place: Workplace): Environm
     policy: policyOf(context, place),
     home: mohoHome(context),
     tmp,
-    unconfined: "run",
+    unconfined: place.fallback ?? "refuse",
   });
 }

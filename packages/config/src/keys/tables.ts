@@ -121,4 +121,6 @@ export const moho = table({
   max_turns: integer(1),
   /** Seconds one run may take; `--timeout` overrides it. */
   timeout_sec: number(0),
+  /** What becomes of commands where no sandbox works: refused (default), or run unconfined. */
+  sandbox_fallback: text(["refuse", "run"]),
 });

@@ -7,6 +7,7 @@ import {
   type Item,
   type ModelEvent,
   MohoError,
+  NO_USAGE,
   type ResponsesRequest,
   toMohoError,
   type Usage,
@@ -42,6 +43,9 @@ interface Attempt {
   last: Last | undefined;
   /** An answer had begun. */
   streaming: boolean;
+  /** Bytes of the request, and of the deltas that came: what a broken answer is charged by. */
+  sent: number;
+  received: number;
 }
 
 const MAX_ERROR_BYTES = 256 * 1024;
@@ -81,21 +85,31 @@ async function* call(context: Call): AsyncGenerator<ModelEvent[], void> {
   try {
     if (notices.length > 0) yield notices;
     for (let number = 1; ; number++) {
-      const attempt: Attempt = { last: undefined, streaming: false };
+      const attempt: Attempt = { last: undefined, streaming: false, sent: 0, received: 0 };
       yield* tryOnce(context, headers, number, delivered, attempt);
-      const last = withSpent(attempt.last as Last, spent);
+      const last = withSpent(charged(attempt), spent);
       if (last.type === "completed") return yield [last];
       failures[attempt.streaming ? "stream" : "request"]++;
       const verdict = afterFailure(last.error, delivered.items, failures, limits, random());
       if (verdict.next === "fail") return yield [last];
       spent = last.usage;
-      yield [{ type: "request.retrying", attempt: number, waitMs: verdict.waitMs, error: last.error }];
+      yield [{ type: "request.retrying", attempt: number, waitMs: verdict.waitMs, error: last.error, spent }];
       await (options.sleep ?? wait)(verdict.waitMs, signal);
     }
   } catch (error) {
     const stopped = new MohoError("interrupted", "The call was stopped.");
     yield [{ type: "failed", error: signal.aborted ? stopped : toMohoError(error), usage: undefined }];
   }
+}
+
+const BYTES_PER_TOKEN = 4;
+
+/** An answer that broke off without usage was paid for all the same: about a token for four bytes. */
+function charged({ last, streaming, sent, received }: Attempt): Last {
+  const end = last as Last;
+  if (end.type === "completed" || end.usage || !streaming) return end;
+  const tokens = (bytes: number) => Math.ceil(bytes / BYTES_PER_TOKEN);
+  return { ...end, usage: { ...NO_USAGE, input: tokens(sent), output: tokens(received) } };
 }
 
 /** The last event tells what all tries of the call have used. */
@@ -135,6 +149,7 @@ async function* tryOnce(
 ): AsyncGenerator<ModelEvent[], void> {
   const { upstream, model } = options;
   const body = encoder.encode(request, model.info.id, delivered.items);
+  attempt.sent = body.length;
   yield [{ type: "request.sent", attempt: number, bytes: body.length }];
   const context: UpstreamContext = {
     endpoint: upstream.name,
@@ -168,6 +183,7 @@ async function* tryOnce(
         attempt.last = event;
         continue;
       }
+      if ("delta" in event) attempt.received += Buffer.byteLength(event.delta);
       if (first > 0 && "index" in event) event.index += first;
       if (event.type === "item.done") delivered.take(event.index, event.item);
       shown.push(event);

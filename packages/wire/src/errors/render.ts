@@ -189,5 +189,6 @@ function bodyOf(error: MohoError, family: ErrorFamily, form: Form): unknown {
 }
 
 function fullText(error: MohoError): string {
-  return `${error.message} ${error.next}`.trim();
+  const { message, next } = error;
+  return `${message}${/[.!?:]$/.test(message) ? "" : "."} ${next}`.trim();
 }

@@ -40,13 +40,16 @@ export function humanView(
     usage(usage) {
       progress.used(spent(usage));
     },
-    event(event) {
+    event(raw) {
+      const event = plainEvent(raw);
+      // To a file or pipe the last message goes as it is.
+      if (raw.type === "item.completed" && raw.item.type === "agent_message")
+        last = stdout.isTTY ? plain(raw.item.text) : raw.item.text;
       switch (event.type) {
         case "item.started":
           progress.set(doing(event.item));
           return;
         case "item.completed":
-          if (event.item.type === "agent_message") last = event.item.text;
           for (const line of finished(event.item, paint)) say(line);
           progress.set("thinking");
           return;
@@ -59,7 +62,7 @@ export function humanView(
         case "turn.completed":
           progress.clear();
           stderr.write(`${dim(spent(event.usage))}\n`);
-          writeLast(stdout, last);
+          stdout.write(last.endsWith("\n") ? last : `${last}\n`);
           return;
         case "turn.failed":
           progress.clear();
@@ -73,12 +76,6 @@ export function humanView(
       }
     },
   };
-}
-
-/** To a terminal without control bytes; to a file or pipe as it is. */
-function writeLast(stdout: Output, text: string): void {
-  const shown = stdout.isTTY ? plain(text) : text;
-  stdout.write(shown.endsWith("\n") ? shown : `${shown}\n`);
 }
 
 /** What was used, in one line: tokens, the cached part, dollars where the price is known. */
@@ -103,7 +100,7 @@ function doing(item: ThreadItem): string {
 }
 
 function firstLine(text: string): string {
-  const line = plain(text).trimStart().split("\n", 1)[0]!;
+  const line = text.trimStart().split("\n", 1)[0]!;
   return line.length > 100 ? `${line.slice(0, 99)}…` : line;
 }
 
@@ -138,8 +135,13 @@ function plain(text: string): string {
   return stripVTControlCharacters(text).replace(/[\x00-\x08\x0b-\x1f\x7f-\x9f]/g, "");
 }
 
+/** The event with every text in it made plain: any field may hold what a model or a command wrote. */
+function plainEvent(event: ThreadEvent): ThreadEvent {
+  return JSON.parse(JSON.stringify(event), (_, value) => (typeof value === "string" ? plain(value) : value));
+}
+
 function tail(output: string, paint: (code: number, text: string) => string): string[] {
-  const lines = plain(output).trimEnd().split("\n");
+  const lines = output.trimEnd().split("\n");
   if (lines.length === 1 && lines[0] === "") return [];
   const shown = lines.slice(-COMMAND_LINES).map((line) => paint(2, `  ${line.slice(0, 160)}`));
   return lines.length > COMMAND_LINES

@@ -1,8 +1,6 @@
 /** `moho exec`: one turn of the agent without a screen. */
 
 import { randomBytes } from "node:crypto";
-import { writeFileSync } from "node:fs";
-import { resolve } from "node:path";
 import {
   createThread,
   latestThread,
@@ -23,6 +21,7 @@ import { imagePart, outputSchema } from "./attachments.ts";
 import { FLAGS, readLimits } from "./flags.ts";
 import { humanView, type View } from "./human.ts";
 import { jsonView } from "./json.ts";
+import { openLastMessage } from "./last-message.ts";
 import { readPrompt } from "./prompt.ts";
 
 export const command: Command = {
@@ -55,10 +54,12 @@ async function execute(given: Context, args: Arguments, view: View): Promise<num
   const input = await readInput(context, args, order, cwd);
   for (const warning of config.warnings) view.event({ type: "error", message: warning });
   const log = args.on("ephemeral") ? (await openStore("memory:")).log : openThreads(context);
+  const output = openLastMessage(context, args);
   const prepared = await prepareThread(log, loaded, args, order);
   const { agent, thread } = prepared;
   try {
     view.header(header(prepared, cwd));
+    await tellFallback(agent, view);
     view.event({ type: "thread.started", thread_id: thread.id, schema_version: THREAD_EVENTS_VERSION });
     const schema = args.value("output-schema");
     const options = {
@@ -75,12 +76,13 @@ async function execute(given: Context, args: Arguments, view: View): Promise<num
     for await (const event of runTurn(agent.deps, thread, input, options)) {
       if (event.type === "item.completed" && event.item.type === "agent_message")
         lastMessage = event.item.text;
-      if (event.type === "turn.completed") saveLastMessage(context, args, lastMessage);
+      if (event.type === "turn.completed") output.save(lastMessage);
       last = event;
       view.event(event);
     }
     return last?.type === "turn.failed" ? exitCodeOf(last.error.category, last.error.code) : EXIT.ok;
   } finally {
+    output.close();
     await agent.close();
     await log.close();
   }
@@ -135,15 +137,17 @@ async function prepareThread(
   return { agent, thread: await createThread(log, { cwd, model, provider: agent.model.provider, ...seed }) };
 }
 
+/** Commands that run unconfined, because the user allowed it and no sandbox works, are announced. */
+async function tellFallback({ environment, fallback }: ComposedAgent, view: View): Promise<void> {
+  if (fallback !== "run" || environment.policy.mode === "danger-full-access") return;
+  const { layer, notes } = await environment.report();
+  if (layer === "none") view.event({ type: "error", message: `NO SANDBOX: ${notes.join("; ")}` });
+}
+
 function header({ agent, thread }: Prepared, cwd: string) {
   const { environment, model } = agent;
   const { mode } = environment.policy;
   return { threadId: thread.id, model: model.client.info().id, provider: model.provider, cwd, sandbox: mode };
-}
-
-function saveLastMessage(context: Context, args: Arguments, text: string): void {
-  const path = args.value("output-last-message");
-  if (path !== undefined) writeFileSync(resolve(context.cwd, path), text);
 }
 
 function failedBefore(error: MohoError): ThreadEvent {
