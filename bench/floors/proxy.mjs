@@ -1,6 +1,7 @@
 /**
  * The governed floor of a gateway: bare node:http and undici that read and hash the body, do the arithmetic of
- * SigV4, pass the answer on, parse each event, and format an audit line. No policy, no money, no disk.
+ * SigV4 (the key is derived for each request), pass the answer on, parse each event, and format an audit line.
+ * No policy, no money, no disk.
  */
 
 import { createHash, createHmac } from "node:crypto";

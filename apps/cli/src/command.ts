@@ -27,11 +27,22 @@ export interface Command {
   usage: string[];
   about: string;
   flags: Flag[];
+  /** Paragraphs below the flags. */
+  notes?: string[];
   run(context: Context, args: Arguments): Promise<number>;
+  /**
+   * Tells a usage error, found before `run`, in the form that the words ask for, and gives the exit code; `undefined`
+   * leaves it to the one form that all commands share.
+   */
+  refuse?(context: Context, words: readonly string[], error: MohoError): number | undefined;
 }
 
-/** Parses `argv` by the command's flags; unknown or incomplete ones are an `invalid_request`. */
-export function parseArguments(name: string, flags: readonly Flag[], argv: string[]): Arguments {
+/** Parses `argv` by the command's flags; for unknown or incomplete ones the `invalid_request` to tell. */
+export function parseArguments(
+  name: string,
+  flags: readonly Flag[],
+  argv: string[],
+): Arguments | MohoError {
   const options: Record<string, { type: "string" | "boolean"; short?: string; multiple: boolean }> = {};
   for (const flag of flags)
     options[flag.name] = {
@@ -50,9 +61,16 @@ export function parseArguments(name: string, flags: readonly Flag[], argv: strin
       positionals: parsed.positionals,
     };
   } catch (error) {
-    const message = error instanceof Error ? error.message.split(". ")[0]! : String(error);
-    throw new MohoError("invalid_request", `${message}.`, { next: `See \`moho ${name} --help\`.` });
+    return new MohoError("invalid_request", usageMessage(error), { next: `See \`moho ${name} --help\`.` });
   }
+}
+
+/** Node's first sentence; of a value that looks like a flag, how it is written. */
+function usageMessage(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  const flag = /^Option '(?:-\w, )?(--[\w-]+).*' argument is ambiguous/.exec(message)?.[1];
+  if (flag) return `${flag} needs a value; one that begins with a dash is written ${flag}=-X.`;
+  return `${message.split(/\. |\n/)[0]!}.`;
 }
 
 /** The help page of one command. */
@@ -68,5 +86,6 @@ export function helpPage(name: string, command: Command): string {
   command.flags.forEach((flag, i) => {
     lines.push(`  ${heads[i]!.padEnd(width)}  ${flag.about}`);
   });
+  for (const note of command.notes ?? []) lines.push("", note);
   return `${lines.join("\n")}\n`;
 }

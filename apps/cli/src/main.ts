@@ -1,6 +1,6 @@
 /** `moho`: finds the command, parses its arguments, runs it, turns what it throws into one clear error. */
 
-import { toMohoError } from "@moho/protocol";
+import { MohoError, toMohoError } from "@moho/protocol";
 import { helpPage, parseArguments } from "./command.ts";
 import { COMMANDS } from "./commands/table.ts";
 import type { Context } from "./context.ts";
@@ -26,15 +26,20 @@ export async function main(argv: string[], context: Context): Promise<number> {
       context.stdout.write(helpPage(name, command));
       return EXIT.ok;
     }
-    return await command.run(context, parseArguments(name, command.flags, rest));
+    const args = parseArguments(name, command.flags, rest);
+    if (args instanceof MohoError) return command.refuse?.(context, own, args) ?? tell(context, args);
+    return await command.run(context, args);
   } catch (thrown) {
-    const error = toMohoError(thrown);
-    context.stderr.write(`error: ${error.message}\n  code: ${error.code}\n  next: ${error.next}\n`);
-    if (error.requestId) context.stderr.write(`  request: ${error.requestId}\n`);
-    if (error.code === "internal" && error.cause instanceof Error && context.env["MOHO_DEBUG"])
-      context.stderr.write(`${error.cause.stack}\n`);
-    return exitCodeOf(error.category, error.code);
+    return tell(context, toMohoError(thrown));
   }
+}
+
+function tell(context: Context, error: MohoError): number {
+  context.stderr.write(`error: ${error.message}\n  code: ${error.code}\n  next: ${error.next}\n`);
+  if (error.requestId) context.stderr.write(`  request: ${error.requestId}\n`);
+  if (error.code === "internal" && error.cause instanceof Error && context.env["MOHO_DEBUG"])
+    context.stderr.write(`${error.cause.stack}\n`);
+  return exitCodeOf(error.category, error.code);
 }
 
 function overview(): string {

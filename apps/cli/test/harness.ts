@@ -27,6 +27,8 @@ export interface StartOptions {
   cwd?: string;
   /** What standard input holds; `"open"` leaves a pipe that never ends. */
   stdin?: string | "open";
+  /** A program that starts this one. */
+  wrap?: readonly string[];
 }
 
 const started = new Set<ChildProcess>();
@@ -36,7 +38,8 @@ afterEach(() => {
 });
 
 export function start(words: readonly string[], options: StartOptions = {}): Running {
-  const child = spawn(process.execPath, [DEV, ...words], {
+  const [program, ...args] = [...(options.wrap ?? []), process.execPath, DEV, ...words];
+  const child = spawn(program!, args, {
     cwd: options.cwd,
     env: { PATH: process.env["PATH"] ?? "", ...options.env },
     stdio: [options.stdin === undefined ? "ignore" : "pipe", "pipe", "pipe"],

@@ -127,7 +127,7 @@ test("a picture is not counted by its bytes", async () => {
 
 test("broken tries count against the cost limit: the next try is refused, and the turn tells what was used", async () => {
   const world = makeWorld();
-  const spent = { input: 1000, cacheRead: 0, cacheWrite: 0, output: 4000, reasoning: 0 };
+  const spent = { input: 1000, cacheRead: 0, cacheWrite: 0, output: 4900, reasoning: 0 };
   const error = new MohoError("stream_interrupted", "Cut.");
   const model = scriptedModel([
     () => [
@@ -140,7 +140,7 @@ test("broken tries count against the cost limit: the next try is refused, and th
   expect(events.at(-1)).toMatchObject({
     type: "turn.failed",
     error: { code: "cost_limit_reached" },
-    usage: { input_tokens: 1000, output_tokens: 4000 },
+    usage: { input_tokens: 1000, output_tokens: 4900 },
   });
   expect(events.some((event) => event.type === "item.completed")).toBe(false);
 });

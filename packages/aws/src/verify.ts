@@ -39,6 +39,8 @@ export interface SignatureFailure {
   /** The exception that AWS answers with. */
   awsName: string;
   message: string;
+  /** What to do, where the code's own row would mislead. */
+  next?: string;
 }
 
 /** What a signed request says of itself; nothing of it is proven before {@link verifySignature}. */
@@ -265,11 +267,17 @@ function checkScope(claim: SignatureClaim, options: VerifyOptions): SignatureFai
       `Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: '${scope.date}' != '${date}', from '${amzDate}'.`,
     );
   if (options.regions.length > 0 && !options.regions.includes(scope.region))
-    return invalid(
-      `Credential should be scoped to a valid region, not '${scope.region}': this endpoint serves ${quoted(options.regions)}.`,
-    );
+    return {
+      ...invalid(
+        `Credential should be scoped to a valid region, not '${scope.region}': this endpoint serves ${quoted(options.regions)}.`,
+      ),
+      next: `Sign for the region ${quoted(options.regions)}, for example with AWS_REGION.`,
+    };
   if (!options.services.includes(scope.service))
-    return invalid(`Credential should be scoped to correct service: ${quoted(options.services)}.`);
+    return {
+      ...invalid(`Credential should be scoped to correct service: ${quoted(options.services)}.`),
+      next: `Sign for the service ${quoted(options.services)}.`,
+    };
   if (claim.terminator !== TERMINATOR)
     return invalid(
       `Credential should be scoped with a valid terminator: '${TERMINATOR}', not '${claim.terminator}'.`,

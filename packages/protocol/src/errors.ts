@@ -37,7 +37,7 @@ const row = (status: number, category: ErrorCategory, retryable: boolean, next: 
 
 export const ERRORS = {
   // The caller's request or configuration
-  invalid_request: row(400, "usage", false, "Correct the field that the message names."),
+  invalid_request: row(400, "usage", false, "Correct what the message names."),
   invalid_config: row(
     400,
     "usage",
@@ -102,7 +102,7 @@ export const ERRORS = {
     "Start a new run if the change of identity is wanted.",
   ),
   // May they
-  access_denied: row(403, "permission", false, "Ask for the policy statement that the message shows."),
+  access_denied: row(403, "permission", false, "Ask whoever manages the policies to allow the action that the message names."),
   budget_exceeded: row(
     402,
     "budget",
@@ -157,7 +157,7 @@ export const ERRORS = {
     false,
     "Run `moho sandbox status`, or choose another sandbox mode.",
   ),
-  thread_not_found: row(404, "not_found", false, "List the threads, or leave out `--last`."),
+  thread_not_found: row(404, "not_found", false, "Check the thread's id and the folder, or start a new thread with `moho exec`."),
   thread_busy: row(
     409,
     "conflict",
@@ -170,7 +170,7 @@ export const ERRORS = {
     false,
     "Keep the file, and report the sequence number that the message names.",
   ),
-  interrupted: row(499, "interrupted", false, "Resume with `moho exec resume --last`."),
+  interrupted: row(499, "interrupted", false, 'Resume with `moho exec resume --last "go on"`.'),
   unavailable: row(
     503,
     "internal",

@@ -12,6 +12,7 @@ import type { CommandSpec, Environment, RunningProcess, SandboxPolicy, SandboxRe
 import { directoryProblem, programProblem } from "./programs.ts";
 import { notStarted, run } from "./run.ts";
 import { NO_TERMINAL, onTerminal } from "./terminal.ts";
+import { pinned } from "./territory.ts";
 
 export interface EnvironmentOptions {
   policy: SandboxPolicy;
@@ -27,9 +28,14 @@ export interface EnvironmentOptions {
 
 /** Nothing is opened or tried before the first use. */
 export function createEnvironment(options: EnvironmentOptions): Environment {
-  const { tmp = ["/tmp"], unconfined = "refuse" } = options;
+  const { unconfined = "refuse" } = options;
+  const tmp = pinned(options.tmp ?? ["/tmp"]);
   const scratch = join(options.home, "sandbox");
-  const policy = { ...options.policy, unreadable: [...options.policy.unreadable, scratch] };
+  const policy = {
+    ...options.policy,
+    roots: pinned(options.policy.roots),
+    unreadable: [...options.policy.unreadable, scratch],
+  };
   const strongest = bubblewrap({ scratch, tmp, program: options.bubblewrap });
   const open = none();
   const running = new Set<RunningProcess>();

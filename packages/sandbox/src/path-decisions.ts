@@ -1,6 +1,6 @@
 /** May an in-process tool read or write a path? The same rules as the sandbox's, decided without a child process. */
 
-import { isAbsolute } from "node:path";
+import { isAbsolute, resolve } from "node:path";
 import { firstSegment, lstatOf, resolveReal, within } from "./paths.ts";
 import type { PathDecision, SandboxPolicy } from "./ports.ts";
 import { survey, type Territory } from "./territory.ts";
@@ -81,7 +81,7 @@ function outside(
   real: string,
 ): string | undefined {
   if (longest(territory.writable, real) !== undefined) return undefined;
-  const where = real === path ? "it is" : `it leads to ${real}, which is`;
+  const where = real === resolve(path) ? "it is" : `it leads to ${real}, which is`;
   return `${where} outside the writable ${policy.roots.length === 1 ? "root" : "roots"} ${policy.roots.join(", ")}`;
 }
 

@@ -1,10 +1,11 @@
-/** Runs one launch: merged output as it comes, input, kill, and exactly one end. */
+/** Runs one command: merged output as it comes, input, kill, and exactly one end. */
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { closeSync, openSync, readSync } from "node:fs";
 import { Socket } from "node:net";
 import { inheritedDescriptors } from "./descriptors.ts";
 import type { Launch } from "./layers/layer.ts";
+import { createOutput } from "./output.ts";
 import type { Pipe } from "./pipes.ts";
 import type { RunningProcess } from "./ports.ts";
 
@@ -13,50 +14,70 @@ type End = Awaited<RunningProcess["exited"]>;
 /** No more than a pipe can hold is read after the end: what came before it, not what a survivor still writes. */
 const MOST_LEFT = 1 << 20;
 
+/** A sandbox fails to start when a path it was to cover goes at that very moment: the next look is a new one. */
+const STARTS = 3;
+
 export interface RunPipes {
   output: Pipe;
   /** `undefined`: the command's input is empty. */
   input: Pipe | undefined;
 }
 
-/** Takes the pipes over. What `prepare` throws is thrown, and leaves nothing open. */
+interface Started {
+  launch: Launch;
+  /** An error where Node throws at once, as for arguments that are too long. */
+  child: ChildProcess | Error;
+}
+
+/** Takes the pipes over. What `prepare` throws at first is thrown, and leaves nothing open. */
 export function run(prepare: () => Launch, pipes: RunPipes): RunningProcess {
   const reader = new Socket({ fd: pipes.output.read, readable: true, writable: false });
   const writer = pipes.input && new Socket({ fd: pipes.input.write, readable: false, writable: true });
   reader.on("error", () => {});
   writer?.on("error", () => {}); // the command does not read its input: not our failure
-  const { launch, child } = startOrClose(prepare, pipes, [reader, writer]);
-  const backlog: Buffer[] = [];
-  let listener: ((chunk: Buffer) => void) | undefined;
-  let running = true;
-
-  const finish = (end: End): End => {
-    running = false;
-    const early: Buffer | null = reader.read(); // reaches the listener by itself, if there is one
-    if (early !== null && listener === undefined) backlog.push(early);
-    drain(pipes.output.read, (chunk) => (listener === undefined ? backlog.push(chunk) : listener(chunk)));
+  const close = (): void => {
     reader.destroy();
     writer?.destroy();
-    launch.ended();
-    return end;
+    for (const end of [pipes.output.write, pipes.input?.read]) if (end !== undefined) closeSync(end);
   };
-  const exited = new Promise<End>((done) => {
-    if (child instanceof Error) return done(finish({ code: null, signal: null, error: child.message }));
-    child.once("error", (error) => done(finish({ code: null, signal: null, error: error.message })));
-    child.once("exit", (code, signal) => done(finish({ code, signal })));
-  });
+  let current = startOr(close, prepare, pipes);
+  let running = true;
+  const output = createOutput(current.launch.complaint);
+
+  const follow = async (starts: number): Promise<End> => {
+    const { launch, child } = current;
+    const end = await endOf(child);
+    const early: Buffer | null = reader.read(); // pushes itself, if somebody listens
+    if (early !== null && reader.listenerCount("data") === 0) output.push(early);
+    drain(pipes.output.read, output.push);
+    const unreached = end.code !== null && launch.unreached();
+    launch.ended();
+    if (!unreached) return end;
+    const error = `The sandbox could not be set up: ${output.discard()}`;
+    if (starts === 1) return { code: null, signal: null, error };
+    current = start(prepare(), pipes);
+    return follow(starts - 1);
+  };
+  const exited = follow(STARTS)
+    .catch((error: Error): End => ({ code: null, signal: null, error: error.message }))
+    .finally(() => {
+      running = false;
+      output.release();
+      close();
+    });
 
   return {
-    pid: child instanceof Error ? undefined : child.pid,
-    onOutput(next) {
-      listener = next;
-      for (const chunk of backlog.splice(0)) next(chunk);
-      reader.on("data", next); // little is read before somebody listens: the command waits
+    get pid() {
+      return current.child instanceof Error ? undefined : current.child.pid;
+    },
+    onOutput(listener) {
+      output.listen(listener);
+      reader.on("data", output.push); // little is read before somebody listens: the command waits
     },
     write: (bytes) => void writer?.write(bytes),
     closeInput: () => void writer?.end(() => writer.destroy()), // a pipe ends when it is closed
     kill() {
-      if (running && !(child instanceof Error)) launch.kill(child);
+      if (running && !(current.child instanceof Error)) current.launch.kill(current.child);
     },
     exited,
   };
@@ -74,40 +95,44 @@ export function notStarted(error: string): RunningProcess {
   };
 }
 
-/** The child's ends of the pipes are closed here in any case, and ours too when there is nothing to launch. */
-function startOrClose(
-  prepare: () => Launch,
-  { input, output }: RunPipes,
-  ours: readonly (Socket | undefined)[],
-) {
-  const blank = openSync("/dev/null", "r");
+function startOr(close: () => void, prepare: () => Launch, pipes: RunPipes): Started {
   try {
-    const launch = prepare();
-    return { launch, child: start(launch, input?.read ?? blank, output.write, blank) };
+    return start(prepare(), pipes);
   } catch (error) {
-    for (const socket of ours) socket?.destroy();
+    close();
     throw error;
-  } finally {
-    if (input !== undefined) closeSync(input.read);
-    closeSync(output.write);
-    closeSync(blank);
   }
 }
 
-/** An error where Node throws at once, as for arguments that are too long. */
-function start(launch: Launch, input: number, output: number, blank: number): ChildProcess | Error {
-  const stdio: (number | "ignore")[] = [input, output, output, ...launch.descriptors];
+function start(launch: Launch, { input, output }: RunPipes): Started {
+  const { file, args, cwd, env } = launch;
+  const blank = openSync("/dev/null", "r");
+  const stdio: (number | "ignore")[] = [
+    input?.read ?? blank,
+    output.write,
+    output.write,
+    ...launch.descriptors,
+  ];
   // What this process inherited without close-on-exec would be the command's too: it finds nothing there.
   for (const descriptor of inheritedDescriptors()) {
     while (stdio.length <= descriptor) stdio.push("ignore");
     if (stdio[descriptor] === "ignore") stdio[descriptor] = blank;
   }
-  const { file, args, cwd, env } = launch;
   try {
-    return spawn(file, args, { cwd, env, stdio, detached: true });
+    return { launch, child: spawn(file, args, { cwd, env, stdio, detached: true }) };
   } catch (error) {
-    return error as Error;
+    return { launch, child: error as Error };
+  } finally {
+    closeSync(blank);
   }
+}
+
+async function endOf(child: ChildProcess | Error): Promise<End> {
+  if (child instanceof Error) return { code: null, signal: null, error: child.message };
+  return new Promise((done) => {
+    child.once("error", (error) => done({ code: null, signal: null, error: error.message }));
+    child.once("exit", (code, signal) => done({ code, signal }));
+  });
 }
 
 /** Reads what is in the pipe, without waiting for more. */

@@ -21,11 +21,26 @@ export interface Territory {
   links: readonly string[];
 }
 
-/** Looks at the disk; to be repeated whenever a decision is due, because commands and people change it. */
+/**
+ * Pins directories to where they lead now. A name that leads nowhere yet is left out: a command could make it lead
+ * anywhere later.
+ */
+export function pinned(directories: readonly string[]): string[] {
+  return [...new Set(realPaths(directories))].filter((path) => lstatOf(path)?.isDirectory());
+}
+
+/** Still the directory that was pinned, and no link put in its place. */
+function isItself(directory: string): boolean {
+  return realOf(directory) === directory && lstatOf(directory)?.isDirectory() === true;
+}
+
+/** Looks at the disk, never through a new link in place of a root; to be repeated whenever a decision is due, because commands and people change it. */
 export function survey(policy: SandboxPolicy, tmp: readonly string[]): Territory {
-  const roots = realPaths(policy.roots).filter((root) => lstatOf(root)?.isDirectory());
+  const roots = policy.roots.filter(isItself);
   const writes = policy.mode === "workspace-write";
-  const writable = writes ? [...new Set([...roots, ...(policy.tmpWritable ? realPaths(tmp) : [])])] : [];
+  const writable = writes
+    ? [...new Set([...roots, ...(policy.tmpWritable ? tmp.filter(isItself) : [])])]
+    : [];
   const candidates = writes
     ? roots.flatMap((root) => policy.protectedNames.map((name) => join(root, name)))
     : [];

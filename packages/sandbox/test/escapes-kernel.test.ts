@@ -7,7 +7,7 @@ import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { ARCHITECTURES } from "../src/linux/syscalls.ts";
-import { makeWorld, requireBubblewrap, SECRET, until } from "./world.ts";
+import { makeWorld, processes, requireBubblewrap, SECRET, until } from "./world.ts";
 
 beforeAll(requireBubblewrap);
 
@@ -24,6 +24,9 @@ async function listen(server: Server, address: string | number): Promise<void> {
     typeof address === "number" ? server.listen(address, "127.0.0.1", done) : server.listen(address, done),
   );
 }
+
+/** Sockets are covered once they are a second old. */
+const settle = () => new Promise((next) => setTimeout(next, 1_100));
 
 /** Connects in the sandbox; prints what happened. */
 const connect = (to: string): string =>
@@ -140,6 +143,7 @@ describe("processes", () => {
     await new Promise((ready) => child.stdout.once("data", ready));
     expect(processes(mark)).toBeGreaterThan(0);
     child.kill("SIGKILL");
+    await new Promise((gone) => child.once("exit", gone));
     await until(() => processes(mark) === 0);
     const next = makeWorld({ policy: { roots: [root], protectedNames: [".git"] } });
     await next.sh("true", { cwd: root });
@@ -249,6 +253,7 @@ describe("network off", () => {
     for (const path of paths) await listen(createServer(), path);
     const abstract = `moho-${process.pid}`;
     await listen(createServer(), `\0${abstract}`);
+    await settle();
     const { output } = await sh(`${paths.map((path) => connect(JSON.stringify(path))).join("\n")}
       ${connect(JSON.stringify(`\0${abstract}`))}
       mv ${base}/run ${base}/moved; mv in-root.sock other.sock; ${connect('"other.sock"')}
@@ -260,6 +265,7 @@ describe("network off", () => {
   test("a socket in a directory that a command renames stays out of reach of the next one", async () => {
     const { sh, root } = makeWorld({ prepare: ({ root }) => mkdirSync(join(root, "tmux")) });
     await listen(createServer(), join(root, "tmux/default"));
+    await settle();
     const { output } = await sh(`mv tmux elsewhere && echo moved; ${connect('"tmux/default"')}`);
     expect(output).not.toMatch(/connected|^moved/m);
     expect((await sh(connect('"elsewhere/default"'))).output).not.toContain("connected");
@@ -281,10 +287,43 @@ test("network on: the host's loopback can be reached, its sockets with a path st
   await listen(createServer(), join(base, "agent.sock"));
   await listen(createServer(), join(root, "own.sock"));
   const { port } = server.address() as { port: number };
+  await settle();
   const { output } = await sh(
     `${connect(`${port}, "127.0.0.1"`)}; ${connect(JSON.stringify(join(base, "agent.sock")))}; ${connect('"own.sock"')}`,
   );
   expect(output).toMatch(/^connected\nE\w+\nconnected\n$/);
+});
+
+test.runIf(process.getuid?.() === 0)("a host socket mounted into this container is covered too", async () => {
+  const { base, root, moho } = makeWorld();
+  await listen(createServer(), join(base, "daemon.sock"));
+  writeFileSync(join(base, "docker.sock"), "");
+  writeFileSync(join(base, "try.sh"), connect(JSON.stringify(join(base, "docker.sock"))));
+  const script = join(base, "moho.mjs");
+  const front = join(import.meta.dirname, "../src/index.ts");
+  writeFileSync(
+    script,
+    `import { createEnvironment } from ${JSON.stringify(front)};
+     const policy = { mode: "workspace-write", roots: ["${root}"], network: false, protectedNames: [], unreadable: [], tmpWritable: false };
+     const environment = createEnvironment({ policy, home: "${moho}" });
+     for (const unsandboxed of [true, false]) {
+       const running = await environment.start({ argv: ["/bin/sh", "${base}/try.sh"], cwd: "/", env: { PATH: "/usr/bin:/bin" }, unsandboxed });
+       running.onOutput((chunk) => process.stdout.write(chunk));
+       await running.exited;
+     }
+     await environment.close();`,
+  );
+  // Its own network namespace, so that only the mount table tells of the socket.
+  const command = `mount --bind ${base}/daemon.sock ${base}/docker.sock && exec ${NODE} ${script}`;
+  const child = spawn("unshare", ["-mn", "--propagation", "private", "/bin/sh", "-c", command]);
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on("data", (chunk) => {
+      output += chunk;
+    });
+  }
+  await new Promise((done) => child.once("close", done));
+  expect(output).toMatch(/^connected\nE[A-Z]+\n$/);
 });
 
 test("/dev is minimal and private", async () => {
@@ -362,21 +401,4 @@ function unprivilegedBubblewrap(): string {
     mode: 0o755,
   });
   return program;
-}
-
-/** How many processes of this machine have `text` in their command line; below `parent` only, if given. */
-function processes(text: string, parent?: number): number {
-  return readdirSync("/proc").filter((name) => /^\d+$/.test(name) && matches(name, text, parent)).length;
-}
-
-function matches(pid: string, text: string, parent: number | undefined): boolean {
-  try {
-    const line = readFileSync(`/proc/${pid}/cmdline`, "latin1");
-    const above =
-      parent === undefined ||
-      readFileSync(`/proc/${pid}/stat`, "latin1").split(") ")[1]?.split(" ")[1] === String(parent);
-    return line.includes(text) && above;
-  } catch {
-    return false;
-  }
 }

@@ -1,7 +1,15 @@
 /** A workspace, a user's home with credentials, and an environment over them, on the real kernel. */
 
 import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { onTestFinished } from "vitest";
 import { createEnvironment, type EnvironmentOptions, type SandboxPolicy } from "../src/index.ts";
@@ -14,7 +22,7 @@ export interface Outcome {
   error?: string;
 }
 
-export interface WorldOptions extends Partial<Omit<EnvironmentOptions, "policy" | "home">> {
+export interface WorldOptions extends Partial<Omit<EnvironmentOptions, "policy">> {
   policy?: Partial<SandboxPolicy>;
   /** Owner of the workspace, for commands of an unprivileged user. */
   uid?: number;
@@ -104,4 +112,21 @@ export async function requireBubblewrap(): Promise<void> {
 /** Waits until `check` holds; the test's own time limit ends it. */
 export async function until(check: () => boolean): Promise<void> {
   while (!check()) await new Promise((next) => setTimeout(next, 5));
+}
+
+/** How many processes of this machine have `text` in their command line; below `parent` only, if given. */
+export function processes(text: string, parent?: number): number {
+  return readdirSync("/proc").filter((name) => /^\d+$/.test(name) && matches(name, text, parent)).length;
+}
+
+function matches(pid: string, text: string, parent: number | undefined): boolean {
+  try {
+    const line = readFileSync(`/proc/${pid}/cmdline`, "latin1");
+    const above =
+      parent === undefined ||
+      readFileSync(`/proc/${pid}/stat`, "latin1").split(") ")[1]?.split(" ")[1] === String(parent);
+    return line.includes(text) && above;
+  } catch {
+    return false;
+  }
 }

@@ -1,7 +1,7 @@
 /** `moho auth status`: which identity calls the model, what else was looked at, and where the region comes from. */
 
 import { type CredentialReport, createNodeTransport, explainCredentials } from "@moho/model";
-import { MohoError } from "@moho/protocol";
+import { ERRORS, MohoError } from "@moho/protocol";
 import type { Command } from "../command.ts";
 import { composeConfig } from "../compose/config.ts";
 import { chooseProvider, credentialWorld } from "../compose/provider.ts";
@@ -39,20 +39,32 @@ export const command: Command = {
   },
 };
 
+const GET_SOME =
+  "Sign in with `aws sso login` and set AWS_PROFILE, or set AWS_BEARER_TOKEN_BEDROCK to a Bedrock API key.";
+const NO_REGION = "none found: set AWS_REGION, or `aws.region` of the model provider";
+
 function page(report: CredentialReport, endpoint: string | undefined): string {
   const rows: [string, string][] = [["provider", report.provider]];
   if (endpoint !== undefined) rows.push(["endpoint", endpoint]);
   rows.push(...winnerRows(report));
   const { region } = report;
-  rows.push(["region", region ? `${region.region} (from ${region.source})` : "none found"]);
+  rows.push(["region", region ? `${region.region} (from ${region.source})` : NO_REGION]);
   for (const { source, reason } of report.losers) rows.push(["not used", `${source}: ${reason}`]);
   return `${rows.map(([name, text]) => `${name.padEnd(11)}${text}`).join("\n")}\n`;
 }
 
 function winnerRows({ winner }: CredentialReport): [string, string][] {
-  if (!winner) return [["source", "none: no credentials are configured"]];
+  if (!winner)
+    return [
+      ["source", "no AWS credentials found"],
+      ["next", GET_SOME],
+    ];
   const rows: [string, string][] = [["source", winner.source]];
-  if (winner.problem) return [...rows, ["problem", winner.problem.message], ["next", winner.problem.next]];
+  if (winner.problem) {
+    const { message, next } = winner.problem;
+    // The row of `no_credentials` sends people here.
+    return [...rows, ["problem", message], ["next", next === ERRORS.no_credentials.next ? GET_SOME : next]];
+  }
   rows.push(["kind", winner.kind === "sigv4" ? `access key ${winner.accessKeyId}` : String(winner.kind)]);
   if (winner.principal) rows.push(["principal", winner.principal.arn]);
   else if (winner.principalProblem) rows.push(["principal", `unknown: ${winner.principalProblem}`]);

@@ -54,11 +54,11 @@ async function status(context: Context, args: Arguments, environment: Env): Prom
 }
 
 async function runIn(context: Context, argv: string[], environment: Env): Promise<number> {
-  const child = await environment.start({ argv, cwd: context.cwd, env: commandEnvironment(context.env) });
+  const env = commandEnvironment(context.env);
+  const child = await environment.start({ argv, cwd: context.cwd, env, input: "empty" });
   const stop = () => child.kill();
   context.signal.addEventListener("abort", stop, { once: true });
   child.onOutput((chunk) => context.stdout.write(chunk.toString("utf8")));
-  child.closeInput();
   const { code, error } = await child.exited;
   context.signal.removeEventListener("abort", stop);
   if (error !== undefined) throw new MohoError("invalid_request", error);

@@ -1,7 +1,7 @@
 /** Builds what a turn needs: model, environment, thread store, limits on what commands may see. */
 
 import { existsSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { createSessions, nodeFiles, type RequestSettings, type Sessions, type TurnDeps } from "@moho/agent";
 import type { Config } from "@moho/config";
 import { MohoError } from "@moho/protocol";
@@ -43,7 +43,7 @@ export async function composeAgent(
   const environment = composeEnvironment(context, {
     cwd: place.cwd,
     mode: sandboxMode(config, args, place.cwd),
-    addDirs: [...args.values("add-dir"), ...(write?.writable_roots ?? [])],
+    addDirs: [...existingDirs(place.cwd, args.values("add-dir")), ...(write?.writable_roots ?? [])],
     network: write?.network_access ?? false,
     tmpWritable: !(write?.exclude_slash_tmp ?? false),
     fallback: config.settings.moho?.sandbox_fallback ?? "refuse",
@@ -72,6 +72,15 @@ export async function composeAgent(
 }
 
 const SECRETS = ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_BEARER_TOKEN_BEDROCK"];
+
+/** Throws `invalid_request` for a folder that is not there: a command could make its name lead anywhere. */
+function existingDirs(cwd: string, dirs: readonly string[]): readonly string[] {
+  const absent = dirs.find((dir) => !existsSync(resolve(cwd, dir)));
+  if (absent === undefined) return dirs;
+  throw new MohoError("invalid_request", `--add-dir: there is no folder ${absent}.`, {
+    next: "Make it first.",
+  });
+}
 
 /** What commands see: never a provider's credential, under whatever name it stands. */
 function commandVariables(

@@ -5,7 +5,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { type AccessControl, createAccess, createSeal } from "@moho/access";
 import { describeRegion } from "@moho/aws";
-import { createGateway, type Gateway, type GatewaySettings, type Logger } from "@moho/gateway";
+import { checkSettings, createGateway, type Gateway, type GatewaySettings, type Logger } from "@moho/gateway";
 import {
   createBedrockMantle,
   createCredentials,
@@ -38,12 +38,14 @@ export interface ComposedGateway extends ComposedStore {
 const SEAL_BYTES = 32;
 
 export async function composeStore(config: GatewayConfig): Promise<ComposedStore> {
+  const file = sealKeyFile(config);
+  const known = readSealKey(file);
   const store = await openStore(config.database_url, {
     synchronous: config.synchronous as "normal" | "full",
   });
   const access = createAccess({
     documents: store.documents,
-    seal: createSeal(sealKey(config), randomBytes),
+    seal: createSeal(known ?? makeSealKey(file), randomBytes),
     clock: Date.now,
     random: randomBytes,
     account: config.account,
@@ -54,30 +56,42 @@ export async function composeStore(config: GatewayConfig): Promise<ComposedStore
   return { store, access };
 }
 
-/** The key is made on first use, for its owner only; a store in memory needs none that outlives it. */
-function sealKey(config: GatewayConfig): Buffer {
+/** Beside the database when no file is set; a store in memory needs no key that outlives it. */
+function sealKeyFile(config: GatewayConfig): string | undefined {
   const sqlite = /^sqlite:(.+)$/.exec(config.database_url)?.[1];
-  const file = config.seal_key_file ?? (sqlite === undefined ? undefined : `${sqlite}.seal.key`);
-  if (file === undefined) return randomBytes(SEAL_BYTES);
-  if (!existsSync(file)) {
-    mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-    writeFileSync(file, `${randomBytes(SEAL_BYTES).toString("base64")}\n`, { mode: 0o600, flag: "wx" });
-  }
+  return config.seal_key_file ?? (sqlite === undefined ? undefined : `${sqlite}.seal.key`);
+}
+
+/** `undefined` when there is none yet. */
+function readSealKey(file: string | undefined): Buffer | undefined {
+  if (file === undefined || !existsSync(file)) return undefined;
   const key = Buffer.from(readFileSync(file, "utf8").trim(), "base64");
   if (key.length === SEAL_BYTES) return key;
   throw new MohoError("invalid_config", `${file} does not hold ${SEAL_BYTES} bytes in base64.`);
 }
 
+/** Made on first use, for its owner only. When another process makes it at the same time, one of the two fails. */
+function makeSealKey(file: string | undefined): Buffer {
+  const key = randomBytes(SEAL_BYTES);
+  if (file === undefined) return key;
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  writeFileSync(file, `${key.toString("base64")}\n`, { mode: 0o600, flag: "wx" });
+  return key;
+}
+
+/** Nothing is opened or made before the settings are known to be right. */
 export async function composeGateway(
   context: Context,
   config: GatewayConfig,
   logger: Logger,
 ): Promise<ComposedGateway> {
-  const { store, access } = await composeStore(config);
   const transport = createUndiciTransport();
   const upstreams = new Map<string, Upstream>();
   for (const one of config.upstreams)
     upstreams.set(one.name, composeUpstream(context, one, config, transport));
+  const settings = settingsOf(config);
+  checkSettings(settings, upstreams);
+  const { store, access } = await composeStore(config);
   const gateway = createGateway(
     {
       access,
@@ -89,7 +103,7 @@ export async function composeGateway(
       random: randomBytes,
       logger,
     },
-    settingsOf(config),
+    settings,
   );
   return {
     store,
@@ -109,6 +123,7 @@ function composeUpstream(
   config: GatewayConfig,
   transport: Transport,
 ): Upstream {
+  checkBaseUrl(one);
   const common = { name: one.name, transport, now: Date.now };
   switch (one.kind) {
     case "bedrock-mantle": {
@@ -128,6 +143,15 @@ function composeUpstream(
         throw new MohoError("invalid_config", `The upstream "${one.name}" has no \`script\`.`);
       return createScripted({ name: one.name, now: Date.now, script: parseScript(readScript(one.script)) });
   }
+}
+
+function checkBaseUrl({ name, base_url: given }: UpstreamConfig): void {
+  if (given === undefined) return;
+  const url = URL.canParse(given) ? new URL(given) : undefined;
+  if (url && /^https?:$/.test(url.protocol)) return;
+  throw new MohoError("invalid_config", `The upstream "${name}" has the base URL "${given}", which is no address.`, {
+    next: "Write an http or https URL, for example http://127.0.0.1:11434/v1.",
+  });
 }
 
 function keyOf(context: Context, one: UpstreamConfig) {

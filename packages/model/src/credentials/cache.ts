@@ -12,7 +12,7 @@ import { assertSamePrincipal, type Holding, principalBehind } from "./principal.
 import { type Profiles, readProfiles } from "./profiles.ts";
 import { explainRefusal } from "./refusal.ts";
 import { chooseRegion } from "./region.ts";
-import { isStatic, listSources, needsProfiles, type Source } from "./sources.ts";
+import { GET_CREDENTIALS, isStatic, listSources, needsProfiles, type Source } from "./sources.ts";
 import type { Auth, CommandSettings, CredentialSettings, Credentials, CredentialWorld } from "./types.ts";
 
 const REFRESH_BEFORE_MS = 300_000;
@@ -136,7 +136,9 @@ class CredentialCache implements Credentials {
     const source = sources.find(({ absent }) => absent === undefined);
     if (source) return source;
     const tried = sources.map(({ label, absent }) => `${label}: ${absent}`).join("; ");
-    throw new MohoError("no_credentials", `No AWS credentials. Tried: ${tried}.`);
+    throw new MohoError("no_credentials", `No AWS credentials found. Tried: ${tried}.`, {
+      next: GET_CREDENTIALS,
+    });
   }
 
   #again(before: Source): Source {

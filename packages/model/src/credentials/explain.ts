@@ -54,7 +54,12 @@ export async function explainCredentials(
     Object.assign(winner, describe(auth));
     if (!options.offline) Object.assign(winner, await principal(auth, world, region?.region));
   } catch (error) {
-    const { message, next } = toMohoError(error);
+    const { message, next, code } = toMohoError(error);
+    // The last resort is configured by being there at all: without an answer there is no source.
+    if (source.kind === "instance" && code === "no_credentials") {
+      losers.push({ source: source.label, reason: "this machine has no instance role" });
+      return { provider: settings.provider, winner: undefined, losers, region };
+    }
     winner.problem = { message, next };
   }
   return { provider: settings.provider, winner, losers, region };

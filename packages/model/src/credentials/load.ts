@@ -4,7 +4,7 @@ import { type AwsCredentials, parseShortTermKey } from "@moho/aws";
 import { MohoError } from "@moho/protocol";
 import { parseExportedCredentials, parseToken, runCommand } from "./command.ts";
 import type { Profiles } from "./profiles.ts";
-import { holdsCredentials, isStatic, type Source } from "./sources.ts";
+import { GET_CREDENTIALS, holdsCredentials, isStatic, type Source } from "./sources.ts";
 import type { Auth, CommandSettings, CredentialSettings, CredentialWorld } from "./types.ts";
 
 export interface LoadRequest {
@@ -100,6 +100,12 @@ function sdkFailure(source: Source, cause: unknown): MohoError {
   if (source.profile?.section["credential_process"] !== undefined)
     return new MohoError("no_credentials", `${source.label}: its credential_process failed.`);
   const message = cause instanceof Error ? cause.message : String(cause);
+  if (source.kind === "instance")
+    return new MohoError(
+      "no_credentials",
+      `No AWS credentials found: nothing is configured, and this machine has no instance role (${message}).`,
+      { cause, next: GET_CREDENTIALS },
+    );
   const expired = /expired|invalid.*session|sso login|not found or is invalid/i.test(message);
   return new MohoError(expired ? "expired_credentials" : "no_credentials", `${source.label}: ${message}`, {
     cause,

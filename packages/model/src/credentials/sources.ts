@@ -29,6 +29,10 @@ export interface Source {
   declared?: string;
 }
 
+/** What to do where nothing is configured. */
+export const GET_CREDENTIALS =
+  "Sign in with `aws sso login` and set AWS_PROFILE, or set AWS_BEARER_TOKEN_BEDROCK; `moho auth status` shows what was looked at.";
+
 /** Whether the shared files must be read to know the source. */
 export function needsProfiles(settings: CredentialSettings, env: CredentialWorld["env"]): boolean {
   if (settings.auth || settings.aws?.credentialExport) return false;

@@ -7,12 +7,12 @@ import { closeSync } from "node:fs";
 import { arch } from "node:process";
 import { MohoError } from "@moho/protocol";
 import { hold, isStandIn } from "../linux/holds.ts";
-import { initOf, killSandbox, releaseWhenDead } from "../linux/lifetime.ts";
-import { mountArguments } from "../linux/mounts.ts";
+import { hasEnded, initOf, killSandbox, whenDead } from "../linux/lifetime.ts";
+import { type MountFacts, mountArguments } from "../linux/mounts.ts";
 import { openNameless, reopen } from "../linux/nameless.ts";
 import { findObstacle } from "../linux/probe.ts";
 import { seccompFilter } from "../linux/seccomp.ts";
-import { boundSockets, mountedSockets } from "../linux/sockets.ts";
+import { boundSockets, mountedSockets, removeMadeUp } from "../linux/sockets.ts";
 import { lstatOf, realPaths, within } from "../paths.ts";
 import type { CommandSpec, SandboxPolicy } from "../ports.ts";
 import { findProgram } from "../programs.ts";
@@ -43,14 +43,14 @@ const NAMESPACES = [
 /** `/proc` is read-only as a whole: to root without capabilities its `sys` would be the host's, and writable. */
 const KERNEL = "--dev /dev --proc /proc --remount-ro /proc".split(" ");
 
-const PASSED = "--info-fd 3 --seccomp 4".split(" ");
+const PASSED = "--json-status-fd 3 --seccomp 4".split(" ");
 
 export function bubblewrap(options: BubblewrapOptions): Layer {
   const program = options.program ?? findProgram("bwrap");
   const releases = new Set<Promise<void>>();
   const machine = once(surveyMachine);
   let filter: number | undefined;
-  /** As 3, where bwrap writes its init's number, and 4, from where it reads the filter. */
+  /** As 3, where bwrap writes what becomes of it, and 4, from where it reads the filter. */
   const descriptors = (): [status: number, filter: number] => {
     filter ??= openNameless(options.scratch, seccompFilter(arch) ?? new Uint8Array());
     return [openNameless(options.scratch, new Uint8Array()), reopen(filter)];
@@ -68,40 +68,29 @@ export function bubblewrap(options: BubblewrapOptions): Layer {
     obstacle: once(obstacle),
     enforced: (policy) => ({ writes: true, reads: true, network: !policy.network, processes: true }),
     launch: (argv, command, policy) => {
-      const territory = survey(policy, options.tmp);
-      refuseLinks(territory);
-      const { emptied, kept, mounted } = machine();
-      const sockets = coveredSockets(territory, policy, mounted);
-      const held = [...territory.absent, ...territory.readOnly.filter(isStandIn)].flatMap(
-        (path) => hold(path) ?? [],
-      );
-      const mounts = mountArguments({
-        territory,
-        hiddenDirectories: directories(territory),
-        held: held.map(({ path }) => path),
-        sockets,
-        emptied,
-        kept,
-      });
+      const confinement = confine(survey(policy, options.tmp), policy, machine());
       const { loader, env } = splitEnvironment(command.env);
-      const network = policy.network ? [] : ["--unshare-net"];
-      const root = [territory.writable.includes("/") ? "--bind" : "--ro-bind", "/", "/"];
-      const base = [...NAMESPACES, ...network, ...PASSED, ...root, ...KERNEL];
       const passed = descriptors();
+      const [status] = passed;
       let over = false;
+      const ended = (): void => {
+        over = true;
+        const releasing = whenDead(initOf(status))
+          .then(confinement.release)
+          .finally(() => releases.delete(releasing));
+        releases.add(releasing);
+        passed.forEach(closeSync);
+      };
       return {
         file: program ?? "",
-        args: [...base, ...mounts, ...loader, "--chdir", command.cwd, "--", ...argv],
+        args: [...confinement.args, ...loader, "--chdir", command.cwd, "--", ...argv],
         cwd: "/",
         env,
         descriptors: passed,
-        kill: (child) => void killSandbox(child, () => (over ? undefined : initOf(passed[0]))),
-        ended: () => {
-          over = true;
-          const release = releaseWhenDead(initOf(passed[0]), held).finally(() => releases.delete(release));
-          releases.add(release);
-          passed.forEach(closeSync);
-        },
+        kill: (child) => void killSandbox(child, () => (over ? undefined : initOf(status))),
+        complaint: "bwrap: ",
+        unreached: () => !hasEnded(status),
+        ended,
       };
     },
     close: async () => {
@@ -112,8 +101,32 @@ export function bubblewrap(options: BubblewrapOptions): Layer {
   };
 }
 
+/** The sandbox for one command: what it takes on the disk is taken here, and given back by `release`. */
+function confine(territory: Territory, policy: SandboxPolicy, machine: Machine) {
+  refuseLinks(territory);
+  const { absent, readOnly, writable, unreadable } = territory;
+  const sockets = coveredSockets(territory, policy, machine.mounted);
+  const holds = [...absent, ...readOnly.filter(isStandIn)].flatMap((path) => hold(path) ?? []);
+  const held = holds.map(({ path }) => path);
+  const hiddenDirectories = new Set(unreadable.filter((path) => lstatOf(path)?.isDirectory()));
+  const network = policy.network ? [] : ["--unshare-net"];
+  const root = [writable.includes("/") ? "--bind" : "--ro-bind", "/", "/"];
+  const mounts = mountArguments({ ...machine, territory, hiddenDirectories, held, sockets });
+  return {
+    args: [...NAMESPACES, ...network, ...PASSED, ...root, ...KERNEL, ...mounts],
+    release: async (): Promise<void> => {
+      await Promise.all(holds.map((one) => one.release()));
+      removeMadeUp(sockets.filter((path) => writable.some((area) => within(area, path))));
+    },
+  };
+}
+
+interface Machine extends Pick<MountFacts, "emptied" | "kept"> {
+  mounted: readonly string[];
+}
+
 /** What does not change while the machine runs. */
-function surveyMachine() {
+function surveyMachine(): Machine {
   const emptied = EMPTIED.filter((tree) => lstatOf(tree)?.isDirectory());
   const kept = realPaths(KEPT).filter((path) => emptied.some((tree) => within(tree, path)));
   return { emptied, kept, mounted: mountedSockets() };
@@ -126,10 +139,6 @@ function surveyMachine() {
 function coveredSockets(territory: Territory, policy: SandboxPolicy, mounted: readonly string[]): string[] {
   const own = (path: string): boolean => policy.network && territory.roots.some((root) => within(root, path));
   return realPaths([...boundSockets(), ...mounted]).filter((path) => !own(path));
-}
-
-function directories(territory: Territory): ReadonlySet<string> {
-  return new Set(territory.unreadable.filter((path) => lstatOf(path)?.isDirectory()));
 }
 
 /** Variables of the dynamic loader would act on bwrap itself, outside the sandbox: it sets them for the command. */

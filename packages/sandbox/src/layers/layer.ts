@@ -13,6 +13,10 @@ export interface Launch {
   descriptors: readonly number[];
   /** Kills everything the command started. Called only while `child` runs. */
   kill(child: ChildProcess): void;
+  /** How output starts that says why the command was not reached. */
+  complaint: string | undefined;
+  /** At the end: was the command itself never reached? */
+  unreached(): boolean;
   /** Called exactly once, when the child has ended or could not be started. */
   ended(): void;
 }

@@ -15,6 +15,8 @@ export function none(): Layer {
       kill: ({ pid }) => {
         if (pid !== undefined) for (const target of [...descendants(pid), -pid]) signal(target);
       },
+      complaint: undefined,
+      unreached: () => false,
       ended: () => {},
     }),
     close: async () => {},

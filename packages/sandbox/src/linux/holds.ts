@@ -23,12 +23,15 @@ export interface Hold {
   release(): Promise<void>;
 }
 
+/** PID namespace, process and its start time: what tells processes apart, also across containers that share a disk. */
+let self: string | undefined;
 let count = 0;
 
 /** `undefined` where this user cannot create anything, so that a command cannot either. */
 export function hold(path: string): Hold | undefined {
+  self ??= `${namespaceOf()}-${pid}-${startOf(pid)}`;
   count += 1;
-  const own = join(path, `${PREFIX}${owner(pid)}-${count}`);
+  const own = join(path, `${PREFIX}${self}-${count}`);
   for (let tries = 0; tries < TRIES; tries += 1) {
     if (!["made", "there"].includes(make(path))) return undefined;
     const mark = make(own);
@@ -62,11 +65,6 @@ function entries(path: string): string[] {
   }
 }
 
-/** PID namespace, process and its start time: what tells processes apart, also across containers that share a disk. */
-function owner(process: number): string {
-  return `${namespaceOf()}-${process}-${startOf(process)}`;
-}
-
 function isStale(name: string): boolean {
   const [namespace, process, started] = name.slice(PREFIX.length).split("-");
   return namespace === namespaceOf() && startOf(Number(process)) !== started;
@@ -80,7 +78,8 @@ function namespaceOf(): string {
 function startOf(process: number): string {
   try {
     const stat = readFileSync(`/proc/${process}/stat`, "latin1");
-    return stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19] ?? "";
+    const [state = "Z", ...fields] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return "ZX".includes(state) ? "" : (fields[18] ?? "");
   } catch {
     return "";
   }

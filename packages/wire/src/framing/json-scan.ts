@@ -21,6 +21,8 @@ export interface JsonObject {
   members: ReadonlyMap<string, JsonMember>;
   /** How often each watched word is the value of a `type` key somewhere inside its member; zero is left out. */
   types: ReadonlyMap<string, number>;
+  /** How often each watched key stands somewhere inside its member; zero is left out. */
+  keys: ReadonlyMap<string, number>;
 }
 
 /** Why the bytes are not one JSON object with distinct keys, and at which byte that shows. */
@@ -32,6 +34,9 @@ export interface JsonFault {
 
 /** For each top-level member, the values of nested `type` keys to look out for. */
 export type TypeWatch = Readonly<Record<string, readonly string[]>>;
+
+/** For each top-level member, the nested keys to look out for. */
+export type KeyWatch = Readonly<Record<string, readonly string[]>>;
 
 const MAX_DEPTH = 512;
 
@@ -49,10 +54,14 @@ const OPEN_ARRAY = 0x5b;
 const CLOSE_ARRAY = 0x5d;
 
 /** Scans `body`, which must be exactly one JSON object. Linear in its length; nesting is limited to 512 levels. */
-export function scanJsonObject(body: Uint8Array, watch: TypeWatch = {}): JsonObject | JsonFault {
+export function scanJsonObject(
+  body: Uint8Array,
+  watch: TypeWatch = {},
+  keyWatch: KeyWatch = {},
+): JsonObject | JsonFault {
   const bytes = Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.length);
   if (!isUtf8(bytes)) return { ok: false, at: firstInvalidUtf8(bytes), reason: "the text is not UTF-8" };
-  return new Scanner(bytes, watch).object();
+  return new Scanner(bytes, watch, keyWatch).object();
 }
 
 /** The text of a JSON string that stands in `bytes` from quote to quote; `undefined` when an escape is wrong. */
@@ -68,28 +77,33 @@ class Scanner {
   readonly #bytes: Buffer;
   readonly #view: DataView;
   readonly #watch: TypeWatch;
+  readonly #keyWatch: KeyWatch;
   readonly #types = new Map<string, number>();
+  readonly #keys = new Map<string, number>();
   #at = 0;
   #reason = "";
   /** Behind the closing quote of the key that was read last. */
   #keyEnd = 0;
   /** The words watched inside the current top-level member. */
   #words: readonly string[] | undefined;
+  /** The keys watched there. */
+  #keyWords: readonly string[] | undefined;
   /** The current value belongs to a key that spells `type`. */
   #typed = false;
   /** One entry a level: 1 for an object, 0 for an array. */
   readonly #levels = new Uint8Array(MAX_DEPTH);
 
-  constructor(bytes: Buffer, watch: TypeWatch) {
+  constructor(bytes: Buffer, watch: TypeWatch, keyWatch: KeyWatch) {
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     this.#watch = watch;
+    this.#keyWatch = keyWatch;
   }
 
   object(): JsonObject | JsonFault {
     const members = new Map<string, JsonMember>();
     if (!this.#members(members)) return { ok: false, at: this.#at, reason: this.#reason };
-    return { ok: true, members, types: this.#types };
+    return { ok: true, members, types: this.#types, keys: this.#keys };
   }
 
   #members(members: Map<string, JsonMember>): boolean {
@@ -110,12 +124,14 @@ class Scanner {
   #member(members: Map<string, JsonMember>): boolean {
     this.#space();
     const key = this.#at;
+    this.#keyWords = undefined;
     if (!this.#key()) return false;
     const keyEnd = this.#keyEnd;
     const name = readJsonString(this.#bytes, key, keyEnd);
     if (name === undefined) return this.#fail("the key has a wrong escape", key);
     if (members.has(name)) return this.#fail(`the key \`${name.slice(0, 100)}\` comes twice`, key);
     this.#words = Object.hasOwn(this.#watch, name) ? this.#watch[name] : undefined;
+    this.#keyWords = Object.hasOwn(this.#keyWatch, name) ? this.#keyWatch[name] : undefined;
     const kind = kindOf(this.#space());
     const start = this.#at;
     if (!this.#value()) return false;
@@ -176,6 +192,7 @@ class Scanner {
     if (!this.#string()) return false;
     this.#keyEnd = this.#at;
     if (this.#words !== undefined) this.#typed = this.#spells(start, this.#at, "type");
+    if (this.#keyWords !== undefined) this.#count(start, this.#keyWords, this.#keys);
     if (this.#space() !== COLON) return this.#fail("`:` is expected");
     this.#at++;
     return true;
@@ -185,7 +202,7 @@ class Scanner {
     if (first === QUOTE) {
       const start = this.#at;
       if (!this.#string()) return false;
-      if (this.#typed) this.#count(start);
+      if (this.#typed) this.#count(start, this.#words!, this.#types);
       return true;
     }
     if (first === 0x74) return this.#literal("true");
@@ -195,10 +212,10 @@ class Scanner {
     return this.#fail(first === -1 ? "the body ends too early" : "a value is expected");
   }
 
-  /** The value of a `type` key has just been read. */
-  #count(start: number): void {
-    for (const word of this.#words!) {
-      if (this.#spells(start, this.#at, word)) this.#types.set(word, (this.#types.get(word) ?? 0) + 1);
+  /** A key, or the value of a `type` key, has just been read. */
+  #count(start: number, words: readonly string[], counts: Map<string, number>): void {
+    for (const word of words) {
+      if (this.#spells(start, this.#at, word)) counts.set(word, (counts.get(word) ?? 0) + 1);
     }
   }
 

@@ -35,14 +35,19 @@ export const command: Command = {
     try {
       return await execute(context, args, view);
     } catch (thrown) {
-      // Nothing ran, but a reader of events still gets a last one.
       if (!json) throw thrown;
-      const error = toMohoError(thrown);
-      view.event(failedBefore(error));
-      return exitCodeOf(error.category, error.code);
+      return failBefore(view, toMohoError(thrown));
     }
   },
+  refuse: (context, words, error) =>
+    words.includes("--json") ? failBefore(jsonView(context.stdout), error) : undefined,
 };
+
+/** Nothing ran, but a reader of events still gets a last one. */
+function failBefore(view: View, error: MohoError): number {
+  view.event(failedBefore(error));
+  return exitCodeOf(error.category, error.code);
+}
 
 /** Who, where and with what; then the turn's events, one after the other; then what is left behind. */
 async function execute(given: Context, args: Arguments, view: View): Promise<number> {

@@ -56,6 +56,16 @@ function readUpstream(context: Context, given: string | undefined): UpstreamConf
   });
 }
 
+/** What a client of the gateway at `url` sets: Codex's and Moho's `config.toml`. */
+export function clientSettings(url: string, region: string): string[] {
+  return [
+    "# in ~/.codex/config.toml or ~/.moho/config.toml:",
+    'model_provider = "amazon-bedrock"',
+    `model_providers.amazon-bedrock.base_url = "${url}/openai/v1"`,
+    `model_providers.amazon-bedrock.aws.region = "${region}"`,
+  ];
+}
+
 /** One administrator; credentials from the environment, else made. Returns what was made, to be printed once. */
 export async function devAdministrator(context: Context, { access }: ComposedStore): Promise<string[]> {
   const { administration } = access;

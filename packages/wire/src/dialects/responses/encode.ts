@@ -70,7 +70,8 @@ export function responsesFailure(
   return { type: "response.failed", sequence_number: answer.sequence, response };
 }
 
-function snapshot(answer: ResponsesAnswer, end: AnswerEnd | undefined, items: readonly Item[]): Body {
+/** The response object at one moment; `end` is absent while it goes on. */
+export function snapshot(answer: ResponsesAnswer, end: AnswerEnd | undefined, items: readonly Item[]): Body {
   return {
     id: answer.id,
     object: "response",
@@ -103,71 +104,104 @@ const ID_PREFIX: Readonly<Record<string, string>> = {
   function_call: "fc",
   custom_tool_call: "ctc",
   reasoning: "rs",
+  tool_search_call: "tsc",
   compaction: "cmp",
 };
 
 function withIds(answer: ResponsesAnswer): Item[] {
-  return answer.items.map((item, index) => {
-    const id = item.id ?? `${ID_PREFIX[item.type] ?? "item"}_${answer.id.replace(/^resp_/, "")}_${index}`;
-    const status = item.type === "message" || item.type.endsWith("_call") ? { status: "completed" } : {};
-    return { ...status, ...item, id };
-  });
+  return answer.items.map((item, index) => withId(item, answer.id, index));
 }
 
-type Step = { type: string } & Body;
+/** The item as the output's `index`-th: with an id, and a status where the kind has one. */
+export function withId(item: Item, answerId: string, index: number): Item {
+  const id = item.id ?? `${ID_PREFIX[item.type] ?? "item"}_${answerId.replace(/^resp_/, "")}_${index}`;
+  const status = item.type === "message" || item.type.endsWith("_call") ? { status: "completed" } : {};
+  return { ...status, ...item, id };
+}
 
-/** The events of one item, without sequence numbers. */
-function* itemEvents(item: Item, index: number, chunk: number): Generator<Step> {
+export type Step = { type: string } & Body;
+
+/** How much of an item a stream has shown: nothing, its announcement, the deltas of its first text as well. */
+export type Shown = "nothing" | "announced" | "streamed";
+
+/** The events of one item, without sequence numbers, but for those that were shown. */
+export function* itemEvents(
+  item: Item,
+  index: number,
+  chunk: number,
+  shown: Shown = "nothing",
+): Generator<Step> {
   const at = { item_id: item.id, output_index: index };
-  yield { type: "response.output_item.added", output_index: index, item: blank(item) };
-  if (item.type === "message") yield* messageEvents(partsOf(item.content), at, chunk);
-  else if (item.type === "reasoning") yield* reasoningEvents(item, at, chunk);
+  const streamed = shown === "streamed";
+  if (shown === "nothing") {
+    yield { type: "response.output_item.added", output_index: index, item: blank(item) };
+  }
+  if (item.type === "message") yield* messageEvents(partsOf(item.content), at, chunk, streamed);
+  else if (item.type === "reasoning") yield* reasoningEvents(item, at, chunk, streamed);
   else if (item.type === "function_call") {
-    yield* textEvents("response.function_call_arguments", at, "arguments", item.arguments, chunk);
+    yield* textEvents("response.function_call_arguments", at, "arguments", item.arguments, chunk, streamed);
   } else if (item.type === "custom_tool_call") {
-    yield* textEvents("response.custom_tool_call_input", at, "input", item.input, chunk);
+    yield* textEvents("response.custom_tool_call_input", at, "input", item.input, chunk, streamed);
   }
   yield { type: "response.output_item.done", output_index: index, item };
 }
 
-function* messageEvents(parts: readonly ContentPart[], item: Body, chunk: number): Generator<Step> {
+function* messageEvents(
+  parts: readonly ContentPart[],
+  item: Body,
+  chunk: number,
+  firstStreamed: boolean,
+): Generator<Step> {
   for (const [contentIndex, part] of parts.entries()) {
     const at = { ...item, content_index: contentIndex };
-    if (part.type === "refusal") {
-      yield { type: "response.content_part.added", ...at, part: { ...part, refusal: "" } };
-      yield* textEvents("response.refusal", at, "refusal", part.refusal, chunk);
-    } else {
-      const text = "text" in part && typeof part.text === "string" ? part.text : "";
-      yield { type: "response.content_part.added", ...at, part: { ...part, text: "" } };
-      yield* textEvents("response.output_text", at, "text", text, chunk, { logprobs: [] });
+    const streamed = firstStreamed && contentIndex === 0;
+    const refusal = part.type === "refusal";
+    const text = refusal ? part.refusal : "text" in part && typeof part.text === "string" ? part.text : "";
+    if (!streamed) {
+      const empty = refusal ? { ...part, refusal: "" } : { ...part, text: "" };
+      yield { type: "response.content_part.added", ...at, part: empty };
     }
+    if (refusal) yield* textEvents("response.refusal", at, "refusal", text, chunk, streamed);
+    else yield* textEvents("response.output_text", at, "text", text, chunk, streamed, { logprobs: [] });
     yield { type: "response.content_part.done", ...at, part };
   }
 }
 
-function* reasoningEvents(item: Item & { type: "reasoning" }, at: Body, chunk: number): Generator<Step> {
+/** Either the summary or the content has been streamed, whichever comes first. */
+function* reasoningEvents(
+  item: Item & { type: "reasoning" },
+  at: Body,
+  chunk: number,
+  firstStreamed: boolean,
+): Generator<Step> {
   for (const [summaryIndex, part] of item.summary.entries()) {
     const here = { ...at, summary_index: summaryIndex };
-    yield { type: "response.reasoning_summary_part.added", ...here, part: { ...part, text: "" } };
-    yield* textEvents("response.reasoning_summary_text", here, "text", part.text, chunk);
+    const streamed = firstStreamed && summaryIndex === 0;
+    if (!streamed) {
+      yield { type: "response.reasoning_summary_part.added", ...here, part: { ...part, text: "" } };
+    }
+    yield* textEvents("response.reasoning_summary_text", here, "text", part.text, chunk, streamed);
     yield { type: "response.reasoning_summary_part.done", ...here, part };
   }
   for (const [contentIndex, part] of (item.content ?? []).entries()) {
     const here = { ...at, content_index: contentIndex };
-    yield* textEvents("response.reasoning_text", here, "text", part.text, chunk);
+    const streamed = firstStreamed && contentIndex === 0 && item.summary.length === 0;
+    yield* textEvents("response.reasoning_text", here, "text", part.text, chunk, streamed);
   }
 }
 
-/** Deltas of `text`, then the `done` that repeats it under `member`. */
+/** Deltas of `text` unless they were sent, then the `done` that repeats it under `member`. */
 function* textEvents(
   type: string,
   at: Body,
   member: string,
   text: string,
   chunk: number,
+  streamed: boolean,
   extra: Body = {},
 ): Generator<Step> {
-  for (const delta of pieces(text, chunk)) yield { type: `${type}.delta`, ...at, delta, ...extra };
+  if (!streamed)
+    for (const delta of pieces(text, chunk)) yield { type: `${type}.delta`, ...at, delta, ...extra };
   yield { type: `${type}.done`, ...at, [member]: text, ...extra };
 }
 
@@ -182,7 +216,7 @@ function* pieces(text: string, chunk: number): Generator<string> {
 }
 
 /** The item as it is announced: in progress, nothing in it. */
-function blank(item: Item): Item {
+export function blank(item: Item): Item {
   switch (item.type) {
     case "message":
       return { ...item, content: [], status: "in_progress" };

@@ -3,15 +3,8 @@
  * It decides authorisation and money, so a body that two parsers could read differently is refused.
  */
 
-import { Buffer } from "node:buffer";
-import { MohoError } from "@moho/protocol";
-import {
-  type JsonFault,
-  type JsonKind,
-  type JsonMember,
-  readJsonString,
-  scanJsonObject,
-} from "../../framing/json-scan.ts";
+import { JsonMembers, type ReadKinds } from "../../framing/json-members.ts";
+import type { JsonMember } from "../../framing/json-scan.ts";
 
 export interface ResponsesPeek {
   model: string | undefined;
@@ -31,8 +24,7 @@ export interface ResponsesPeek {
   members: ReadonlyMap<string, JsonMember>;
 }
 
-/** The members that are read, and the kinds each may have. `null` is the same as absent. */
-const READ: Readonly<Record<string, readonly JsonKind[]>> = {
+const READ: ReadKinds = {
   model: ["string"],
   stream: ["boolean"],
   max_output_tokens: ["number"],
@@ -52,123 +44,22 @@ const WATCH = { input: ["input_image", "input_file", "item_reference"] } as cons
  * when a member that is read has the wrong kind or a key that another parser could take for it (escapes, case).
  */
 export function peekResponses(body: Uint8Array): ResponsesPeek {
-  const scan = scanJsonObject(body, WATCH);
-  if (!scan.ok) throw notJson(scan);
-  const { members, types } = scan;
-  for (const [name, member] of members) checkMember(name, member);
+  const top = new JsonMembers(body, READ, WATCH);
   return {
-    model: text(body, members, "model"),
-    stream: flag(body, members, "stream") ?? false,
-    maxOutputTokens: count(body, members, "max_output_tokens"),
-    store: flag(body, members, "store"),
-    background: flag(body, members, "background") ?? false,
-    previousResponseId: text(body, members, "previous_response_id"),
-    serviceTier: text(body, members, "service_tier"),
-    conversation: present(members, "conversation") !== undefined,
-    prompt: present(members, "prompt") !== undefined,
+    model: top.text("model"),
+    stream: top.flag("stream") ?? false,
+    maxOutputTokens: top.count("max_output_tokens"),
+    store: top.flag("store"),
+    background: top.flag("background") ?? false,
+    previousResponseId: top.text("previous_response_id"),
+    serviceTier: top.text("service_tier"),
+    conversation: top.has("conversation"),
+    prompt: top.has("prompt"),
     input: {
-      image: types.get("input_image") ?? 0,
-      file: types.get("input_file") ?? 0,
-      itemReference: types.get("item_reference") ?? 0,
+      image: top.typed("input_image"),
+      file: top.typed("input_file"),
+      itemReference: top.typed("item_reference"),
     },
-    members,
+    members: top.members,
   };
-}
-
-/**
- * A copy of `body` in which the given top-level members have new values; every other byte stays as it is.
- * Members that were absent come first. `members` is the peek's.
- */
-export function withMembers(
-  body: Uint8Array,
-  members: ReadonlyMap<string, JsonMember>,
-  values: Readonly<Record<string, string | number | boolean>>,
-): Uint8Array {
-  const edits: { start: number; end: number; json: string }[] = [];
-  const added: string[] = [];
-  for (const [name, value] of Object.entries(values)) {
-    const member = members.get(name);
-    const json = JSON.stringify(value);
-    if (member === undefined) added.push(`${JSON.stringify(name)}:${json}`);
-    else edits.push({ start: member.start, end: member.end, json });
-  }
-  if (added.length > 0) {
-    const start = body.indexOf(0x7b) + 1;
-    edits.push({ start, end: start, json: added.join(",") + (members.size === 0 ? "" : ",") });
-  }
-  edits.sort((a, b) => a.start - b.start);
-  const parts: Uint8Array[] = [];
-  let at = 0;
-  for (const { start, end, json } of edits) {
-    parts.push(body.subarray(at, start), Buffer.from(json));
-    at = end;
-  }
-  parts.push(body.subarray(at));
-  return Buffer.concat(parts);
-}
-
-function notJson(fault: JsonFault): MohoError {
-  return new MohoError(
-    "invalid_request",
-    `The request body is not a JSON object: ${fault.reason} (byte ${fault.at}).`,
-    { details: { byte: fault.at } },
-  );
-}
-
-function checkMember(name: string, member: JsonMember): void {
-  const read = Object.hasOwn(READ, name) ? name : LOOK_ALIKES.get(fold(name));
-  if (read === undefined) return;
-  if (read !== name || member.escapedKey) {
-    throw invalid(read, member, `is spelled \`${name}\`, which parsers read differently: write it plainly`);
-  }
-  if (member.kind !== "null" && !READ[read]!.includes(member.kind)) {
-    throw invalid(read, member, `must be a ${READ[read]!.join(" or ")}, not a ${member.kind}`);
-  }
-}
-
-/** Case as the most lenient parsers ignore it, `ſ` and the Kelvin sign included. */
-function fold(name: string): string {
-  return name.toUpperCase().toLowerCase();
-}
-
-const LOOK_ALIKES: ReadonlyMap<string, string> = new Map(Object.keys(READ).map((name) => [fold(name), name]));
-
-function present(members: ReadonlyMap<string, JsonMember>, name: string): JsonMember | undefined {
-  const member = members.get(name);
-  return member?.kind === "null" ? undefined : member;
-}
-
-function text(body: Uint8Array, members: ReadonlyMap<string, JsonMember>, name: string): string | undefined {
-  const member = present(members, name);
-  if (member === undefined) return undefined;
-  const value = readJsonString(body, member.start, member.end);
-  if (value === undefined) throw invalid(name, member, "has a wrong escape");
-  return value;
-}
-
-function flag(body: Uint8Array, members: ReadonlyMap<string, JsonMember>, name: string): boolean | undefined {
-  const member = present(members, name);
-  return member === undefined ? undefined : body[member.start] === 0x74;
-}
-
-/** A whole number written in plain digits: `1e3` and `5.0` are read differently by different parsers. */
-function count(body: Uint8Array, members: ReadonlyMap<string, JsonMember>, name: string): number | undefined {
-  const member = present(members, name);
-  if (member === undefined) return undefined;
-  const digits = Buffer.from(
-    body.buffer,
-    body.byteOffset + member.start,
-    member.end - member.start,
-  ).toString();
-  const value = Number(digits);
-  if (!/^\d+$/.test(digits) || !Number.isSafeInteger(value)) {
-    throw invalid(name, member, "must be a whole number in plain digits");
-  }
-  return value;
-}
-
-function invalid(name: string, member: JsonMember, problem: string): MohoError {
-  return new MohoError("invalid_request", `\`${name}\` ${problem} (byte ${member.start}).`, {
-    details: { param: name, byte: member.start },
-  });
 }
