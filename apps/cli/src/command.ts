@@ -38,11 +38,7 @@ export interface Command {
 }
 
 /** Parses `argv` by the command's flags; for unknown or incomplete ones the `invalid_request` to tell. */
-export function parseArguments(
-  name: string,
-  flags: readonly Flag[],
-  argv: string[],
-): Arguments | MohoError {
+export function parseArguments(name: string, flags: readonly Flag[], argv: string[]): Arguments | MohoError {
   const options: Record<string, { type: "string" | "boolean"; short?: string; multiple: boolean }> = {};
   for (const flag of flags)
     options[flag.name] = {

@@ -44,7 +44,7 @@ export function createAccess(options: AccessOptions): AccessControl {
     );
   const directory = openDirectory(documents, seal, clock);
   return {
-    authenticate: createAuthenticator({ directory, clock, account, regions, alternateHosts }),
+    ...createAuthenticator({ directory, clock, account, regions, alternateHosts }),
     async authorize(request) {
       const policies: CompiledPolicy[] = [];
       for (const name of request.principal.policies) {

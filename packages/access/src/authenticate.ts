@@ -11,12 +11,13 @@ import {
   type SignatureFailure,
   SigningKeys,
   sameText,
+  screenSignature,
   verifyShortTermKey,
   verifySignature,
 } from "@moho/aws";
 import { MohoError } from "@moho/protocol";
 import type { AccessKey, Directory } from "./directory.ts";
-import type { CredentialKind, Principal, ReceivedRequest } from "./ports.ts";
+import type { Access, CredentialKind, Principal, ReceivedHead } from "./ports.ts";
 import { apiKeyId, type PrincipalRecord, sha256 } from "./records.ts";
 
 export interface AuthenticatorOptions {
@@ -29,8 +30,6 @@ export interface AuthenticatorOptions {
   alternateHosts: readonly string[];
 }
 
-export type Authenticate = (request: ReceivedRequest, services: readonly string[]) => Promise<Principal>;
-
 /** The proven owner of a credential. */
 interface Proof {
   principal: string;
@@ -38,36 +37,57 @@ interface Proof {
   credential: CredentialKind;
 }
 
-export function createAuthenticator(options: AuthenticatorOptions): Authenticate {
+/** Headers that choose what a request acts on: added to a signed request, they would change it. */
+const BINDING_HEADERS: readonly string[] = ["openai-project"];
+
+export function createAuthenticator(options: AuthenticatorOptions): Pick<Access, "screen" | "authenticate"> {
   const keys = new SigningKeys(10_000);
-  return async (request, services) => {
-    const claim = readSignature(request);
+  const screen: Access["screen"] = async (head, services) => {
+    const claim = readSignature({ ...head, bodySha256: "" });
     if (claim && !claim.ok) throw signatureError(claim);
-    const proof = claim
-      ? await proveSignature(request, claim, services, keys, options)
-      : await proveBearer(bearerOf(request.rawHeaders), keys, options);
-    const record = await options.directory.principals.get(proof.principal);
-    if (!record?.enabled) throw unknownKey(proof.credential);
-    return principalOf(record, proof, options.account);
+    const prove = claim
+      ? await screenClaim(head, claim, services, keys, options)
+      : proven(await proveBearer(bearerOf(head.rawHeaders), keys, options));
+    return async (bodySha256) => {
+      const proof = prove(bodySha256);
+      const record = await options.directory.principals.get(proof.principal);
+      if (!record?.enabled) throw unknownKey(proof.credential);
+      return principalOf(record, proof, options.account);
+    };
+  };
+  return {
+    screen,
+    authenticate: async (request, services) => (await screen(request, services))(request.bodySha256),
   };
 }
 
-async function proveSignature(
-  request: ReceivedRequest,
+/** A key needs no body. */
+function proven(proof: Proof): () => Proof {
+  return () => proof;
+}
+
+/** All but body and signature. The clock is read here: a body may take its time. */
+async function screenClaim(
+  head: ReceivedHead,
   claim: SignatureClaim,
   services: readonly string[],
   keys: SigningKeys,
   options: AuthenticatorOptions,
-): Promise<Proof> {
+): Promise<(bodySha256: string) => Proof> {
   const now = options.clock();
   const key = await options.directory.accessKeys.get(claim.accessKeyId);
   if (!key?.enabled || !carriesToken(key, claim.sessionToken)) throw unknownKey("sigv4");
   const { regions, alternateHosts: hosts } = options;
-  const proof = verifySignature(request, claim, key.secretAccessKey, { now, services, regions, keys, hosts });
-  if (!proof.ok) throw signatureError(proof);
-  if (key.expiresAt !== undefined && now >= key.expiresAt)
-    throw expired("The security token included in the request is expired");
-  return { principal: key.principal, keyId: key.id, credential: "sigv4" };
+  const terms = { now, services, regions, keys, hosts, binding: BINDING_HEADERS };
+  const refused = screenSignature(claim, terms);
+  if (refused) throw signatureError(refused);
+  return (bodySha256) => {
+    const proof = verifySignature({ ...head, bodySha256 }, claim, key.secretAccessKey, terms);
+    if (!proof.ok) throw signatureError(proof);
+    if (key.expiresAt !== undefined && now >= key.expiresAt)
+      throw expired("The security token included in the request is expired");
+    return { principal: key.principal, keyId: key.id, credential: "sigv4" };
+  };
 }
 
 async function proveBearer(text: string, keys: SigningKeys, options: AuthenticatorOptions): Promise<Proof> {
@@ -164,5 +184,8 @@ function expired(message: string): MohoError {
 }
 
 function signatureError(failure: SignatureFailure): MohoError {
-  return new MohoError(failure.code, failure.message, { details: { awsName: failure.awsName } });
+  return new MohoError(failure.code, failure.message, {
+    ...(failure.next !== undefined && { next: failure.next }),
+    details: { awsName: failure.awsName },
+  });
 }

@@ -1,12 +1,15 @@
 /** Who calls, and may they: the types that engines see. */
 
-/** A request as it came off the socket, before any framework touched it. */
-export interface ReceivedRequest {
+/** The head of a request as it came off the socket, before any framework touched it. */
+export interface ReceivedHead {
   method: string;
   /** Path and query exactly as received. */
   rawTarget: string;
   /** Name and value pairs in arrival order; h2 pseudo-headers included (`:authority`). */
   rawHeaders: readonly string[];
+}
+
+export interface ReceivedRequest extends ReceivedHead {
   /** Hex SHA-256 of the body bytes. */
   bodySha256: string;
 }
@@ -55,6 +58,14 @@ export interface Decision {
 
 /** Access as the gateway uses it. */
 export interface Access {
+  /**
+   * The first half of {@link authenticate}, for servers that read no body of a stranger: proves what the head alone can
+   * prove (a key wholly; of a signature its key, token, scope, clock and headers). What comes back proves the rest.
+   */
+  screen(
+    head: ReceivedHead,
+    services: readonly string[],
+  ): Promise<(bodySha256: string) => Promise<Principal>>;
   /** Rejects with a MohoError of category `authentication`. */
   authenticate(request: ReceivedRequest, services: readonly string[]): Promise<Principal>;
   authorize(request: AccessRequest): Promise<Decision>;

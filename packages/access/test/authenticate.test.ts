@@ -94,6 +94,29 @@ describe("SigV4", () => {
     expect(await refusal(authenticate(swapped))).toMatchObject({ code: "invalid_signature" });
   });
 
+  it("screens a head before its body, and proves the rest after it, at the time of the head", async () => {
+    const { access, credentials, time } = await withUser();
+    const { bodySha256, ...head } = signedRequest(credentials);
+    const prove = await access.screen(head, SERVICES);
+    time.now += 20 * 60_000;
+    expect((await prove(bodySha256)).name).toBe("dev");
+    expect(await refusal(prove("0".repeat(64)))).toMatchObject({ code: "invalid_signature" });
+    expect(await refusal(access.screen(head, SERVICES))).toMatchObject({ code: "clock_skew" });
+    expect(await refusal(access.screen({ ...head, rawHeaders: [] }, SERVICES))).toMatchObject({
+      code: "missing_credentials",
+    });
+  });
+
+  it("a project that was added to a signed request", async () => {
+    const { authenticate, credentials } = await withUser();
+    const one = signedRequest(credentials);
+    const moved = { ...one, rawHeaders: [...one.rawHeaders, "OpenAI-Project", "proj_rich"] };
+    expect(await refusal(authenticate(moved))).toMatchObject({
+      code: "invalid_signature",
+      message: expect.stringContaining("'openai-project' changes what the request may do"),
+    });
+  });
+
   it("behind a proxy that rewrites `host`", async () => {
     const { authenticate, credentials } = await withUser({ alternateHosts: ["127.0.0.1:8994"] });
     const one = signedRequest(credentials);

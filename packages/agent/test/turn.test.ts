@@ -445,8 +445,7 @@ test("a plan and a picture", async () => {
     {
       type: "function_call_output",
       call_id: "c3",
-      output:
-        "failed: /repo/p.txt is no PNG, JPEG, GIF or WebP picture.\nCorrect what the message names.",
+      output: "failed: /repo/p.txt is no PNG, JPEG, GIF or WebP picture.\nCorrect what the message names.",
     },
     {
       type: "function_call_output",

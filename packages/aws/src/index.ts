@@ -28,6 +28,7 @@ export {
   type SignatureClaim,
   type SignatureFailure,
   sameText,
+  screenSignature,
   type Verification,
   type VerifyOptions,
   verifySignature,

@@ -49,7 +49,8 @@ export function deriveSigningKey(secretAccessKey: string, scope: Scope): KeyObje
 
 /**
  * Derived keys, kept: a derivation costs four HMACs, a request one. Bounded, oldest out first; an entry
- * is used only for the very secret it came from, so a replaced secret can never verify.
+ * is used only for the very secret it came from, so a replaced secret can never verify. A verifier keeps a key only
+ * once it has proven a signature: what strangers claim neither fills this nor pushes others out.
  */
 export class SigningKeys {
   readonly #entries = new Map<string, { secret: string; key: KeyObject }>();
@@ -59,11 +60,25 @@ export class SigningKeys {
     this.#limit = limit;
   }
 
+  get size(): number {
+    return this.#entries.size;
+  }
+
   get(accessKeyId: string, secretAccessKey: string, scope: Scope): KeyObject {
-    const id = `${accessKeyId}/${scope.date}/${scope.region}/${scope.service}`;
-    const known = this.#entries.get(id);
-    if (known?.secret === secretAccessKey) return known.key;
+    const known = this.find(accessKeyId, secretAccessKey, scope);
+    if (known !== undefined) return known;
     const key = deriveSigningKey(secretAccessKey, scope);
+    this.keep(accessKeyId, secretAccessKey, scope, key);
+    return key;
+  }
+
+  find(accessKeyId: string, secretAccessKey: string, scope: Scope): KeyObject | undefined {
+    const known = this.#entries.get(idOf(accessKeyId, scope));
+    return known?.secret === secretAccessKey ? known.key : undefined;
+  }
+
+  keep(accessKeyId: string, secretAccessKey: string, scope: Scope, key: KeyObject): void {
+    const id = idOf(accessKeyId, scope);
     this.#entries.delete(id);
     if (this.#entries.size >= this.#limit)
       for (const oldest of this.#entries.keys()) {
@@ -71,6 +86,9 @@ export class SigningKeys {
         break;
       }
     this.#entries.set(id, { secret: secretAccessKey, key });
-    return key;
   }
+}
+
+function idOf(accessKeyId: string, scope: Scope): string {
+  return `${accessKeyId}/${scope.date}/${scope.region}/${scope.service}`;
 }

@@ -15,6 +15,7 @@ import {
 } from "./canonical.ts";
 import {
   ALGORITHM,
+  deriveSigningKey,
   formatAmzDate,
   parseAmzDate,
   type Scope,
@@ -72,6 +73,8 @@ export interface VerifyOptions {
   /** Regions a scope may name; empty for any. */
   regions: readonly string[];
   keys: SigningKeys;
+  /** Lower-case names of headers that change what a request may do: unsigned, they are refused. */
+  binding?: readonly string[];
   /** Hosts that a client may have signed for when a proxy in front rewrote `host`. */
   hosts?: readonly string[];
 }
@@ -82,6 +85,9 @@ const SKEW_MINUTES = 5;
 const SKEW_MS = SKEW_MINUTES * 60_000;
 const MAX_EXPIRES_SECONDS = 604_800;
 const MAX_SIGNED_HEADERS = 100;
+
+/** Any region that AWS has or may open: `us-east-1`, `us-gov-west-1`, `eu-isoe-west-1`. */
+const REGION = /^[a-z]{2,8}(-[a-z]{2,12}){1,3}-\d{1,2}$/;
 
 /** The claim of a signed request, `undefined` when it carries no signature at all. */
 export function readSignature(request: RawRequest): SignatureClaim | SignatureFailure | undefined {
@@ -98,24 +104,31 @@ export function readSignature(request: RawRequest): SignatureClaim | SignatureFa
   return inQuery ? readQueryForm(headers, path, pairs) : undefined;
 }
 
-/** Proves a claim: scope, clock, mandatory headers, body and, last, the signature in constant time. */
+/** What can be held against a claim before its body is there: scope, clock, mandatory headers. */
+export function screenSignature(
+  claim: SignatureClaim,
+  options: Omit<VerifyOptions, "keys" | "hosts">,
+): SignatureFailure | undefined {
+  return checkScope(claim, options) ?? checkClock(claim, options.now) ?? checkSignedHeaders(claim, options);
+}
+
+/** Proves a claim: all that {@link screenSignature} asks, body and, last, the signature in constant time. */
 export function verifySignature(
   request: RawRequest,
   claim: SignatureClaim,
   secretAccessKey: string,
   options: VerifyOptions,
 ): Verification {
-  const refused =
-    checkScope(claim, options) ??
-    checkClock(claim, options.now) ??
-    checkSignedHeaders(claim) ??
-    checkBody(request, claim);
+  const refused = screenSignature(claim, options) ?? checkBody(request, claim);
   if (refused) return refused;
-  const key = options.keys.get(claim.accessKeyId, secretAccessKey, claim.scope);
+  const { accessKeyId, scope } = claim;
+  const kept = options.keys.find(accessKeyId, secretAccessKey, scope);
+  const key = kept ?? deriveSigningKey(secretAccessKey, scope);
   for (const host of [undefined, ...(options.hosts ?? [])]) {
     const canonical = canonicalOf(request, claim, host);
-    if (sameText(signatureOf(canonical, claim.amzDate, claim.scope, key), claim.signature))
-      return { ok: true };
+    if (!sameText(signatureOf(canonical, claim.amzDate, scope, key), claim.signature)) continue;
+    if (kept === undefined) options.keys.keep(accessKeyId, secretAccessKey, scope, key);
+    return { ok: true };
   }
   return invalid(
     "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details.",
@@ -259,7 +272,10 @@ function claimOf(parts: {
   };
 }
 
-function checkScope(claim: SignatureClaim, options: VerifyOptions): SignatureFailure | undefined {
+function checkScope(
+  claim: SignatureClaim,
+  options: Pick<VerifyOptions, "regions" | "services">,
+): SignatureFailure | undefined {
   const { scope, amzDate } = claim;
   const date = amzDate.slice(0, 8);
   if (scope.date !== date)
@@ -273,6 +289,8 @@ function checkScope(claim: SignatureClaim, options: VerifyOptions): SignatureFai
       ),
       next: `Sign for the region ${quoted(options.regions)}, for example with AWS_REGION.`,
     };
+  if (options.regions.length === 0 && !REGION.test(scope.region))
+    return invalid("Credential should be scoped to a valid region.");
   if (!options.services.includes(scope.service))
     return {
       ...invalid(`Credential should be scoped to correct service: ${quoted(options.services)}.`),
@@ -304,7 +322,10 @@ export function checkClock(claim: SignatureClaim, now: number): SignatureFailure
 }
 
 /** The host and every `x-amz-` header present must be signed, and every signed header present. */
-function checkSignedHeaders(claim: SignatureClaim): SignatureFailure | undefined {
+function checkSignedHeaders(
+  claim: SignatureClaim,
+  { binding = [] }: Pick<VerifyOptions, "binding">,
+): SignatureFailure | undefined {
   const { headers, signedHeaders } = claim;
   if (!signedHeaders.includes("host") && !signedHeaders.includes(":authority"))
     return invalid("'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.");
@@ -314,6 +335,11 @@ function checkSignedHeaders(claim: SignatureClaim): SignatureFailure | undefined
   for (const name of headers.keys())
     if (name.startsWith("x-amz-") && !signedHeaders.includes(name))
       return invalid(`There were headers present in the request which were not signed: ${name}`);
+  for (const name of binding)
+    if (headers.has(name) && !signedHeaders.includes(name))
+      return invalid(
+        `The header '${name}' changes what the request may do, so it must be a 'SignedHeader': sign it or leave it out.`,
+      );
   for (const name of signedHeaders)
     if (headerOf(headers, name) === undefined)
       return invalid(`The signed header '${name}' is not present in the request.`);

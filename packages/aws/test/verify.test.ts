@@ -1,6 +1,13 @@
 /** The verifier against attackers and honest mistakes: every refusal has AWS's words, and nothing that was signed may change. */
 
-import { presignRequest, type RawRequest, readSignature, SigningKeys, signRequest } from "@moho/aws";
+import {
+  presignRequest,
+  type RawRequest,
+  readSignature,
+  SigningKeys,
+  signRequest,
+  verifySignature,
+} from "@moho/aws";
 import { describe, expect, it } from "vitest";
 import { received, SECRET, sha256, verify } from "./requests.ts";
 
@@ -279,6 +286,60 @@ describe("hostile input never throws", () => {
       ["authorization", authorization],
     ]);
     expect(verify(request, options)).toMatchObject({ ok: false });
+  });
+
+  it("what strangers claim is never kept, and a region must look like one", () => {
+    const keys = new SigningKeys();
+    const attempt = (region: string, secretAccessKey: string, regions: readonly string[] = []) => {
+      const headers = signRequest(
+        { method: "POST", host: HOST, target: "/", headers: {}, body: "" },
+        { accessKeyId: "AKIDEXAMPLE", secretAccessKey },
+        { service: "bedrock", region, now: NOW },
+      );
+      const request = received("POST", "/", [["host", HOST], ...Object.entries(headers)]);
+      const claim = readSignature(request);
+      if (!claim?.ok) throw new Error("no claim");
+      return verifySignature(request, claim, SECRET, { now: NOW, services: ["bedrock"], regions, keys });
+    };
+    for (let i = 0; i < 50; i++) expect(attempt(`us-east-${i}`, "guess").ok).toBe(false);
+    expect(keys.size).toBe(0);
+    for (const region of ["x".repeat(4_000), "us-east-1;", "US-EAST-1", "us-east-", "a".repeat(30)]) {
+      expect(attempt(region, SECRET)).toMatchObject({ message: expect.stringContaining("valid region") });
+    }
+    for (const region of [
+      "us-east-1",
+      "us-gov-west-1",
+      "eu-isoe-west-1",
+      "ap-southeast-7",
+      "eusc-de-east-1",
+    ]) {
+      expect(attempt(region, SECRET)).toEqual({ ok: true });
+    }
+    expect(attempt("home", SECRET, ["home"])).toEqual({ ok: true });
+    expect(keys.size).toBe(6);
+  });
+
+  it("a header that binds must be signed where it is sent", () => {
+    const sent = (name: string, signs: boolean) => {
+      const own = signs ? { [name]: "proj_1" } : {};
+      const headers = signRequest(
+        { method: "POST", host: HOST, target: "/", headers: own, body: "" },
+        { accessKeyId: "AKIDEXAMPLE", secretAccessKey: SECRET },
+        { service: "bedrock", region: "us-east-1", now: NOW },
+      );
+      const request = received("POST", "/", [
+        ["host", HOST],
+        ["OpenAI-Project", "proj_1"],
+        ...Object.entries(headers),
+      ]);
+      return verify(request, { now: NOW, services: ["bedrock"], regions: [], binding: ["openai-project"] });
+    };
+    expect(sent("openai-project", true)).toEqual({ ok: true });
+    expect(sent("openai-project", false)).toMatchObject({
+      code: "invalid_signature",
+      message:
+        "The header 'openai-project' changes what the request may do, so it must be a 'SignedHeader': sign it or leave it out.",
+    });
   });
 
   it("derived keys are bounded, and follow a changed secret", () => {

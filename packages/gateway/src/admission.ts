@@ -1,5 +1,6 @@
 /** The most a call can cost, and the decision to let it in: priced, bounded, clamped or refused. All of it pure. */
 
+import { isAscii } from "node:buffer";
 import { formatUsd, type ModelPrice, MohoError, type NanoUsd, type TokenPrice } from "@moho/protocol";
 import type { BudgetState } from "@moho/store";
 import type { ResponsesPeek } from "@moho/wire";
@@ -17,6 +18,10 @@ export interface Ask {
   inputTokens: number | undefined;
   /** `max_output_tokens`. */
   outputTokens: number | undefined;
+  /** Input tokens to assume when the usage never arrives, where the request shows what is likely. */
+  likelyInputTokens: number | undefined;
+  /** Types of the tools that the upstream runs. */
+  hostedTools: readonly string[];
   serviceTier: string | undefined;
 }
 
@@ -43,6 +48,10 @@ const TOKENS_PER_IMAGE = 16_384;
 /** Text and JSON run at about four bytes a token; three errs on the safe side. */
 export const BYTES_PER_TOKEN = 3;
 
+/** Hosted tools that Bedrock serves: their tokens are in the usage. A fee for each call of any other has no price here. */
+const SERVED_TOOLS =
+  /^(web_search(_preview)?(_\d{4}_\d\d_\d\d)?|mcp|shell|local_shell|apply_patch|notes|tasks)$/;
+
 /** Tiers that cost the table's price or less; the others cost more than any price known here. */
 const PRICED_TIERS = new Set(["auto", "default", "standard", "flex"]);
 
@@ -59,30 +68,39 @@ export const FREE: Readonly<WorstCase> = Object.freeze({
 
 /**
  * What the request asks for. A token is at least one byte, so the body bounds the input, except for images, which
- * are counted apart, and for what the body only refers to: stored responses, conversations, prompts, items, files.
+ * are counted apart, for what the body only refers to (stored responses, conversations, prompts, items, files), and
+ * for what hosted tools bring.
  */
 export function askOf(peek: ResponsesPeek, body: Buffer): Ask {
-  const { input } = peek;
+  const { input, hostedTools } = peek;
   const elsewhere =
     peek.previousResponseId !== undefined ||
     peek.conversation ||
     peek.prompt ||
-    input.file ||
-    input.itemReference;
-  const images = input.image ? countImages(body) : 0;
+    input.file > 0 ||
+    input.itemReference > 0 ||
+    input.unknown;
+  const images = input.image * TOKENS_PER_IMAGE;
   return {
-    inputTokens: elsewhere || images === undefined ? undefined : body.length + images * TOKENS_PER_IMAGE,
+    inputTokens: elsewhere || hostedTools.length > 0 ? undefined : body.length + images,
+    likelyInputTokens: elsewhere ? undefined : likelyTokens(body) + images,
     outputTokens: peek.maxOutputTokens,
+    hostedTools,
     serviceTier: peek.serviceTier,
   };
 }
 
-/** `undefined` where a letter is written as an escape, which no encoder does and which could hide an image. */
-function countImages(body: Buffer): number | undefined {
-  if (body.includes("\\u005") || body.includes("\\u006") || body.includes("\\u007")) return undefined;
-  let count = 0;
-  for (let at = body.indexOf("input_image"); at >= 0; at = body.indexOf("input_image", at + 1)) count++;
-  return count;
+/** Text at three bytes a token; a character beyond ASCII is one at least. */
+function likelyTokens(body: Buffer): number {
+  if (isAscii(body)) return Math.ceil(body.length / BYTES_PER_TOKEN);
+  let ascii = 0;
+  let wide = 0;
+  for (let at = 0; at < body.length; at++) {
+    const byte = body[at]!;
+    if (byte < 0x80) ascii++;
+    else if (byte >= 0xc0) wide++;
+  }
+  return Math.ceil(ascii / BYTES_PER_TOKEN) + wide;
 }
 
 /**
@@ -98,6 +116,13 @@ export function worstCase(model: string, ask: Ask, facts: ModelFacts | undefined
       `The service tier "${ask.serviceTier.slice(0, 40)}" of the model "${model}" has no price.`,
     );
   }
+  const unpriced = ask.hostedTools.find((type) => !SERVED_TOOLS.test(type));
+  if (unpriced !== undefined) {
+    throw new MohoError(
+      "model_not_priced",
+      `Calls of the hosted tool "${unpriced.slice(0, 40)}" have no price.`,
+    );
+  }
   const inputTokens = Math.min(ask.inputTokens ?? facts.contextWindow, facts.contextWindow);
   const outputTokens = Math.min(ask.outputTokens ?? facts.maxOutput, facts.maxOutput);
   const rates = dearest(facts.price, inputTokens);
@@ -105,7 +130,7 @@ export function worstCase(model: string, ask: Ask, facts: ModelFacts | undefined
   const input = inputTokens * inputRate;
   return {
     inputTokens,
-    likelyInputTokens: ask.inputTokens === undefined ? inputTokens : Math.ceil(inputTokens / BYTES_PER_TOKEN),
+    likelyInputTokens: Math.min(ask.likelyInputTokens ?? inputTokens, inputTokens),
     outputTokens,
     inputRate,
     outputRate: rates.output,

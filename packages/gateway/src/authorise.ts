@@ -29,11 +29,15 @@ export function contextOf(facts: Circumstances): ConditionContext {
   return context;
 }
 
-/** AWS's sentence, and the least policy that would allow the call. */
+/** AWS's sentence, and the least policy that would allow the call; none can undo an explicit deny. */
 export function denied(decision: Decision): MohoError {
   const policy = decision.minimalPolicy;
+  const next =
+    decision.reason === "explicit-deny"
+      ? "A Deny statement forbids this, and no other statement can allow it: ask the gateway's administrator, whose audit log names the statement."
+      : policy !== undefined && `Ask for this policy: ${JSON.stringify(policy)}`;
   return new MohoError("access_denied", decision.message, {
-    ...(policy !== undefined && { next: `Ask for this policy: ${JSON.stringify(policy)}` }),
+    ...(next && { next }),
     details: { action: decision.action, resource: decision.resource },
   });
 }

@@ -21,6 +21,8 @@ export interface Call {
   project: string;
   body: Body | undefined;
   principal: Principal | undefined;
+  /** It counts among its principal's running calls. */
+  running: boolean;
   decision: Decision | undefined;
   /** An inference's request, its model known to be there. */
   request: (ResponsesPeek & { model: string }) | undefined;
@@ -60,6 +62,7 @@ export function openCall(exchange: Exchange, route: Route, now: number): Call {
     project: "default",
     body: undefined,
     principal: undefined,
+    running: false,
     decision: undefined,
     request: undefined,
     target: undefined,

@@ -68,8 +68,12 @@ export function deliver(
     const onClose = () => fail(broken("closed its stream before the answer was complete"));
     const onError = (cause: unknown) =>
       fail(cause instanceof MohoError ? cause : broken("broke its stream off", cause));
-    const onAbort = () =>
-      fail(new MohoError("interrupted", "The call was given up before its answer was complete."));
+    const onAbort = () => {
+      const why = exchange.stalled
+        ? "The client took nothing of its answer for too long"
+        : "The call was given up";
+      fail(new MohoError("interrupted", `${why} before it was complete.`));
+    };
     const fail = (error: MohoError) => {
       stop();
       body.on("error", ignore);

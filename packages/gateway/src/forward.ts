@@ -4,22 +4,28 @@ import type { HttpResponse, Upstream, UpstreamCall } from "@moho/model";
 import { MohoError, toMohoError } from "@moho/protocol";
 import { explainUpstreamError } from "@moho/wire";
 
-/** A connection that fails before any answer gets one more try: most often it was a kept one that had gone stale. */
 const TRIES = 2;
 
 /** Bytes of a refusal that are read. */
 const REFUSAL_BYTES = 64 * 1024;
 
-/** The answer's head. Rejects only before one arrived. */
+/**
+ * The answer's head. Rejects only before one arrived. A call of which nothing was sent gets one more try; any other the
+ * upstream may be working on, and would be paid for twice.
+ */
 export async function send(upstream: Upstream, call: UpstreamCall): Promise<HttpResponse> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await upstream.send(call);
     } catch (error) {
-      const { code } = toMohoError(error);
-      if (code !== "upstream_unreachable" || attempt === TRIES || call.signal.aborted) throw error;
+      if (!nothingSent(toMohoError(error)) || attempt === TRIES || call.signal.aborted) throw error;
     }
   }
+}
+
+/** The transport's word that no byte of a failed call can have reached its upstream. */
+export function nothingSent(error: MohoError): boolean {
+  return error.details?.["nothingSent"] === true;
 }
 
 /** Response headers that travel to the client; the gateway adds its own ids. */

@@ -6,6 +6,7 @@ import { BodyRoom } from "./http/body.ts";
 import type { Exchange } from "./http/exchange.ts";
 import { listen } from "./http/listener.ts";
 import { createIds } from "./ids.ts";
+import { InFlight } from "./in-flight.ts";
 import { inference } from "./inference.ts";
 import { listModels } from "./models.ts";
 import type { GatewayDeps, Parts } from "./parts.ts";
@@ -46,6 +47,7 @@ export function createGateway(deps: GatewayDeps, settings: GatewaySettings): Gat
     projects: new Set(["default", ...(settings.projects ?? [])]),
     recorder: new Recorder(deps.ledger, deps.log, deps.logger),
     room: new BodyRoom(limits.bodiesBytes),
+    inFlight: new InFlight(limits.callsPerPrincipal),
     eventId: ids.uuid,
   };
   return { listen: (address) => start(parts, address, ids.request) };
@@ -57,13 +59,14 @@ async function start(
   nextId: () => string,
 ): Promise<RunningGateway> {
   const { limits, recorder, deps } = parts;
-  await deps.ledger.expire(deps.clock());
+  recorder.reportExpired(await deps.ledger.expire(deps.clock()));
   let stopping = false;
   const listener = await listen({
     ...address,
     headerBytes: limits.headerBytes,
     headersMs: limits.headersMs,
     keepAliveMs: limits.keepAliveMs,
+    drainStallMs: limits.drainStallMs,
     nextId,
     handle: (exchange) => handle(parts, exchange, stopping),
     malformed: (reason, requestId) =>

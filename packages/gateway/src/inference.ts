@@ -1,9 +1,9 @@
 /** A governed inference, from the request's first byte to its record: the one path to a model. */
 
-import type { HttpResponse } from "@moho/model";
+import type { HttpResponse, UpstreamCall } from "@moho/model";
 import { MohoError, toMohoError } from "@moho/protocol";
 import { peekResponses, ResponsesTap, withMembers } from "@moho/wire";
-import { askOf, budgetExceeded, FREE, outputWithin, worstCase } from "./admission.ts";
+import { askOf, budgetExceeded, FREE, LEAST_OUTPUT_TOKENS, outputWithin, worstCase } from "./admission.ts";
 import { type Call, openCall } from "./call.ts";
 import { deliver, isEventStream } from "./deliver.ts";
 import { passedHeaders, readRefusal, send, upstreamRequestId } from "./forward.ts";
@@ -11,7 +11,7 @@ import type { Exchange } from "./http/exchange.ts";
 import type { Parts } from "./parts.ts";
 import type { Route } from "./routes.ts";
 import { unknownModel } from "./routing.ts";
-import { authenticate, dropBody, finish, permit, receive, refuse, reportedFailure } from "./steps.ts";
+import { dropBody, finish, permit, receive, refuse, reportedFailure } from "./steps.ts";
 
 /** Longer than any id or ARN of a model. */
 const MAX_MODEL_LENGTH = 2_048;
@@ -21,7 +21,6 @@ export async function inference(parts: Parts, exchange: Exchange, route: Route):
   const call = openCall(exchange, route, parts.deps.clock());
   try {
     await receive(parts, exchange, call);
-    await authenticate(parts, exchange, call);
     readRequest(call);
     await permit(parts, exchange, call);
     await chooseUpstream(parts, call);
@@ -58,6 +57,10 @@ function readRequest(call: Call): void {
       },
     );
   }
+  if (peek.maxOutputTokens !== undefined && peek.maxOutputTokens < LEAST_OUTPUT_TOKENS) {
+    const reason = `\`max_output_tokens\` must be at least ${LEAST_OUTPUT_TOKENS}.`;
+    throw new MohoError("invalid_request", reason, { details: { param: "max_output_tokens" } });
+  }
   call.request = { ...peek, model };
 }
 
@@ -71,8 +74,9 @@ async function chooseUpstream(parts: Parts, call: Call): Promise<void> {
 async function reserve(parts: Parts, call: Call): Promise<void> {
   const { models, ledger, clock } = parts.deps;
   const { model } = call.request!;
-  const facts = parts.isFree(model) ? undefined : (models(call.target!.model) ?? models(model));
-  const worst = parts.isFree(model) ? FREE : worstCase(model, askOf(call.request!, call.body!.bytes), facts);
+  const free = parts.isFree(model);
+  const facts = free ? undefined : (models(call.target!.model) ?? models(model));
+  const worst = free ? FREE : worstCase(model, askOf(call.request!, call.body!.bytes), facts);
   const scopes = scopesOf(call);
   const at = clock();
   const result = await ledger.reserve({
@@ -94,7 +98,7 @@ function scopesOf({ project, principal }: Call): string[] {
   return scopes;
 }
 
-/** Sends the body as it came, but for the upstream's model id and a clamped output. */
+/** Sends the body as it came, but for the upstream's model id and an output that is more than was reserved. */
 async function forward(parts: Parts, exchange: Exchange, call: Call): Promise<HttpResponse> {
   const { signal } = exchange;
   const { request, target, route } = call;
@@ -107,7 +111,7 @@ async function forward(parts: Parts, exchange: Exchange, call: Call): Promise<Ht
     path: route.upstreamPath!,
     method: "POST",
     headers: { ...exchange.head.forward, "accept-encoding": "identity" },
-    body: bodyFor(call),
+    ...bodyFor(call),
     stream: request!.stream,
     signal,
   });
@@ -116,11 +120,18 @@ async function forward(parts: Parts, exchange: Exchange, call: Call): Promise<Ht
   return response;
 }
 
-function bodyFor({ body, request, target, reservation }: Call): Uint8Array {
+/** The hash goes along while it is the hash of what is sent: signing then need not read the body again. */
+function bodyFor({ body, request, target, reservation }: Call): Pick<UpstreamCall, "body" | "bodySha256"> {
   const edits: Record<string, string | number> = {};
   if (target!.model !== request!.model) edits["model"] = target!.model;
-  if (reservation!.clampedTo !== undefined) edits["max_output_tokens"] = reservation!.clampedTo;
-  return Object.keys(edits).length === 0 ? body!.bytes : withMembers(body!.bytes, request!.members, edits);
+  const { clampedTo, worst } = reservation!;
+  if (clampedTo !== undefined) edits["max_output_tokens"] = clampedTo;
+  else if (worst !== FREE && (request!.maxOutputTokens ?? 0) > worst.outputTokens) {
+    edits["max_output_tokens"] = worst.outputTokens;
+  }
+  const { bytes, sha256 } = body!;
+  if (Object.keys(edits).length === 0) return { body: bytes, bodySha256: sha256 };
+  return { body: withMembers(bytes, request!.members, edits) };
 }
 
 async function passAnswer(
@@ -138,6 +149,8 @@ async function passAnswer(
   const contentType = response.headers["content-type"] ?? "";
   call.tap = new ResponsesTap(contentType);
   call.streams = isEventStream(contentType);
+  // An error event may have to follow what the upstream announced.
+  if (call.streams) delete headers["content-length"];
   exchange.begin(response.status, headers);
   await deliver(exchange, response.body, call, () => {
     call.firstByteAt = parts.deps.clock();

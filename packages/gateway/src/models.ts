@@ -6,7 +6,7 @@ import type { Exchange } from "./http/exchange.ts";
 import type { Parts } from "./parts.ts";
 import type { Route } from "./routes.ts";
 import { unknownModel } from "./routing.ts";
-import { authenticate, finish, permit, receive, refuse } from "./steps.ts";
+import { finish, permit, receive, refuse } from "./steps.ts";
 
 /** Answers the exchange: governed and recorded like any call. Never rejects. */
 export async function listModels(
@@ -18,7 +18,6 @@ export async function listModels(
   const call = openCall(exchange, route, parts.deps.clock());
   try {
     await receive(parts, exchange, call);
-    await authenticate(parts, exchange, call);
     await permit(parts, exchange, call);
     const ids = await parts.served.ids();
     exchange.answer(200, { "content-type": "application/json" }, JSON.stringify(bodyOf(ids, id, parts)));

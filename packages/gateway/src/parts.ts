@@ -5,6 +5,7 @@ import type { Upstream } from "@moho/model";
 import type { Ledger, Log } from "@moho/store";
 import type { ModelFacts } from "./admission.ts";
 import type { BodyRoom } from "./http/body.ts";
+import type { InFlight } from "./in-flight.ts";
 import type { Logger } from "./logger.ts";
 import type { Recorder } from "./recorder.ts";
 import type { Routing } from "./routing.ts";
@@ -38,6 +39,7 @@ export interface Parts {
   projects: ReadonlySet<string>;
   recorder: Recorder;
   room: BodyRoom;
+  inFlight: InFlight;
   /** A fresh UUID. */
   eventId: () => string;
 }

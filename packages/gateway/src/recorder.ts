@@ -81,10 +81,15 @@ export class Recorder {
       return;
     }
     this.#nextExpiry = now + EXPIRY_MS;
-    if (result.value > 0)
-      this.#logger.warn("leases ended before their calls were settled: these count at their worst case", {
-        calls: result.value,
-      });
+    this.reportExpired(result.value);
+  }
+
+  /** Calls whose leases ended. */
+  reportExpired(calls: number): void {
+    if (calls === 0) return;
+    this.#logger.warn("leases ended before their calls were settled: these count at their worst case", {
+      calls,
+    });
   }
 
   async #commit(entry: Entry): Promise<boolean> {

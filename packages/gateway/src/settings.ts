@@ -32,6 +32,10 @@ export interface GatewayLimits {
    * A call that lasts longer loses nothing: the worst case counts before and after, until its own settlement replaces it.
    */
   leaseMs: number;
+  /** Milliseconds after which a client that takes nothing of what waits for it is cut: its call is given up upstream. */
+  drainStallMs: number;
+  /** Calls of one principal that run at one time; more are `throttled`. */
+  callsPerPrincipal: number;
   /** Milliseconds that running calls get to end when the gateway stops. */
   drainMs: number;
 }
@@ -60,6 +64,8 @@ export const DEFAULT_LIMITS: Readonly<GatewayLimits> = {
   bodyMs: 300_000,
   keepAliveMs: 360_000,
   leaseMs: 600_000,
+  drainStallMs: 60_000,
+  callsPerPrincipal: 256,
   drainMs: 20_000,
 };
 

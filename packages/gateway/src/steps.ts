@@ -10,12 +10,21 @@ import { recordOf } from "./record.ts";
 import type { Family } from "./routes.ts";
 import { settlementOf } from "./settlement.ts";
 
-/** Reads head and body. Throws `unavailable` first of all while calls cannot be recorded. */
+/**
+ * Reads the head, proves who calls as far as a head can, reads the body, proves the rest: strangers get no room for
+ * bodies. Throws `unavailable` first of all while calls cannot be recorded, and `throttled` for a principal that has as
+ * many calls running as it may.
+ */
 export async function receive(parts: Parts, exchange: Exchange, call: Call): Promise<void> {
   parts.recorder.check();
   call.userAgent = exchange.head.userAgent;
+  const { method, target: rawTarget, rawHeaders } = exchange;
+  const prove = await parts.deps.access.screen({ method, rawTarget, rawHeaders }, SIGNING_SERVICES);
   const { bodyBytes: bytes, bodyIdleMs: idleMs, bodyMs: totalMs } = parts.limits;
   call.body = await exchange.readBody({ bytes, idleMs, totalMs }, parts.room);
+  call.principal = await prove(call.body.sha256);
+  parts.inFlight.enter(call.principal.arn);
+  call.running = true;
 }
 
 /** Lets go of the body, which nobody needs once the upstream has it: an answer may stream for minutes. */
@@ -23,15 +32,6 @@ export function dropBody(parts: Parts, call: Call): void {
   if (call.body === undefined) return;
   parts.room.give(call.body.bytes.length);
   call.body = undefined;
-}
-
-export async function authenticate(parts: Parts, exchange: Exchange, call: Call): Promise<void> {
-  const { method, target: rawTarget, rawHeaders } = exchange;
-  const bodySha256 = call.body!.sha256;
-  call.principal = await parts.deps.access.authenticate(
-    { method, rawTarget, rawHeaders, bodySha256 },
-    SIGNING_SERVICES,
-  );
 }
 
 /** Asks for the route's action on the project; deny is the default. Throws `not_found` for an unknown project. */
@@ -98,6 +98,7 @@ function lastEvent(call: Call, error: MohoError, exchange: Exchange): string {
 export async function finish(parts: Parts, exchange: Exchange, call: Call): Promise<void> {
   const { deps, settings, recorder } = parts;
   dropBody(parts, call);
+  if (call.running) parts.inFlight.leave(call.principal!.arn);
   if (call.error?.code === "unavailable" && call.principal === undefined) return;
   const endedAt = deps.clock();
   call.clientLeft = exchange.clientLeft || (call.error?.code === "interrupted" && !exchange.gaveUp);

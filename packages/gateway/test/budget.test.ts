@@ -115,6 +115,44 @@ describe("a budget that buys less than was asked", () => {
   });
 });
 
+describe("nothing is forwarded that was not reserved", () => {
+  const reserved = async () => (await world.records(1))[0].additionalEventData.reservation.amountNanoUsd;
+
+  test("input that a hosted tool may bring", async () => {
+    const usage = { input: 90_000, cacheRead: 0, cacheWrite: 0, output: 20, reasoning: 0 };
+    await start({ script: () => ({ items: [says("found")], usage }) });
+    await (await post(world, request({ tools: [{ type: "web_search" }], max_output_tokens: 20 }))).text();
+    const [record] = await world.records(1);
+    const { reservation, costNanoUsd } = record.additionalEventData;
+    expect(costNanoUsd).toBe(90_000 * 1_000 + 20 * 10_000);
+    expect(reservation.amountNanoUsd).toBeGreaterThanOrEqual(costNanoUsd);
+  });
+
+  test("an output above the model's", async () => {
+    await start();
+    const body = request({ max_output_tokens: 5_000_000 });
+    await (await post(world, body)).text();
+    expect(world.model.requests[0]!.json).toMatchObject({ max_output_tokens: 1_000 });
+    expect(await reserved()).toBe(body.length * 1_000 + 1_000 * 10_000);
+  });
+
+  test("a body whose output fits passes as it is", async () => {
+    await start();
+    const body = request({ max_output_tokens: 1_000 });
+    await (await post(world, body)).text();
+    expect(world.model.requests[0]!.body.toString()).toBe(body);
+  });
+
+  test.each([0, 1, 15])("a maximum of %d output tokens is none", async (max_output_tokens) => {
+    await start();
+    expect(await errorOf(await post(world, request({ max_output_tokens })))).toMatchObject({
+      status: 400,
+      message: expect.stringContaining("`max_output_tokens` must be at least 16."),
+    });
+    expect(world.model.requests).toEqual([]);
+  });
+});
+
 test("what was really used replaces what was reserved", async () => {
   await start({
     script: () => ({ items: [says("ok")], usage: USAGE, faults: [{ kind: "pause", after: 2, ms: 60 }] }),

@@ -212,6 +212,23 @@ describe("sizes", () => {
     for (let i = 0; i < 3; i++) expect((await post(world, body)).status).toBe(200);
   });
 
+  test.each<[string, () => Record<string, string>]>([
+    ["no credentials", () => ({})],
+    ["an unknown key", () => ({ authorization: "Bearer ABSKnobody" })],
+    [
+      "an unknown access key",
+      () => signed(world, BODY, { keys: { ...KEYS, accessKeyId: "AKIANOBODY" }, path: "/v1/responses" }),
+    ],
+    ["an old signature", () => signed(world, BODY, { now: Date.now() - 600_000, path: "/v1/responses" })],
+    ["another service", () => signed(world, BODY, { service: "s3", path: "/v1/responses" })],
+  ])("strangers get no room for a body: %s", async (_, headers) => {
+    const lines = Object.entries(headers()).map(([name, value]) => `${name}: ${value}`);
+    const host = `host: 127.0.0.1:${world.port}`;
+    const answer = await raw(head(host, "expect: 100-continue", "content-length: 4000", ...lines));
+    expect(answer).toMatch(/^HTTP\/1\.1 401 /);
+    expect((await world.records(1))[0].userIdentity.type).toBe("Unknown");
+  });
+
   test("headers above the limit", async () => {
     expect(await raw(head("host: a", AUTH, `x: ${"y".repeat(20_000)}`))).toMatch(/^HTTP\/1\.1 431 /);
   });

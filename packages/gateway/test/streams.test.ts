@@ -3,6 +3,7 @@
 import { createServer, get, request as httpRequest, type IncomingMessage } from "node:http";
 import { connect as h2Connect } from "node:http2";
 import type { AddressInfo } from "node:net";
+import { MohoError } from "@moho/protocol";
 import { says } from "@moho/testkit";
 import OpenAI from "openai";
 import { afterEach, describe, expect, test } from "vitest";
@@ -180,7 +181,7 @@ describe("an upstream that dies in the middle of its stream", () => {
     expect((await world.records(1))[0].additionalEventData.quality).toBe("estimated");
   });
 
-  test("before its head: one more try, then a plain 502", async () => {
+  test("before its head: it may have read the call, so it is not asked twice, and paid by estimate", async () => {
     let calls = 0;
     const flaky = createServer((_, response) => {
       calls++;
@@ -189,8 +190,75 @@ describe("an upstream that dies in the middle of its stream", () => {
     await new Promise<void>((resolve) => flaky.listen(0, "127.0.0.1", resolve));
     await start({ upstreamUrl: `http://127.0.0.1:${(flaky.address() as AddressInfo).port}/v1` });
     expect((await post(world, STREAM)).status).toBe(502);
-    expect(calls).toBe(2);
+    expect(calls).toBe(1);
+    const { quality, costNanoUsd } = (await world.records(1))[0].additionalEventData;
+    expect(quality).toBe("estimated");
+    expect(costNanoUsd).toBeGreaterThan(0);
     flaky.close();
+  });
+
+  test("before a byte was sent: one more try", async () => {
+    let tries = 0;
+    await start({
+      deps: ({ upstreams }) => {
+        const real = upstreams.get("main")!;
+        const send: typeof real.send = (call) =>
+          tries++ === 0
+            ? Promise.reject(
+                new MohoError("upstream_unreachable", "Refused.", { details: { nothingSent: true } }),
+              )
+            : real.send(call);
+        return { upstreams: new Map([["main", { ...real, send }]]) };
+      },
+    });
+    expect((await post(world, request())).status).toBe(200);
+    expect(tries).toBe(2);
+  });
+
+  test("after it announced how long its stream would be: the error event and the break still come", async () => {
+    const event = `event: response.created\ndata: {"type":"response.created","response":{"id":"r"}}\n\n`;
+    const announced = createServer((incoming, response) => {
+      incoming.resume();
+      response.writeHead(200, { "content-type": "text/event-stream", "content-length": event.length + 10 });
+      response.write(event, () => response.destroy());
+    });
+    await new Promise<void>((resolve) => announced.listen(0, "127.0.0.1", resolve));
+    await start({ upstreamUrl: `http://127.0.0.1:${(announced.address() as AddressInfo).port}/v1` });
+    const response = await post(world, STREAM);
+    expect(response.headers.get("content-length")).toBeNull();
+    const { text, broken } = await readAll(response);
+    expect(broken).toBe(true);
+    expect(eventsOf(text).at(-1)?.type).toBe("response.failed");
+    announced.close();
+  });
+
+  test("after a head with a usage of zero: paid by estimate, not by that zero", async () => {
+    const zero = `"usage":{"input_tokens":0,"output_tokens":0,"total_tokens":0}`;
+    const body = `event: response.created\ndata: {"type":"response.created","response":{"id":"r",${zero}}}\n\n`;
+    const headers = { "content-type": "text/event-stream" };
+    await start({ script: () => ({ http: { status: 200, headers, body } }) });
+    await readAll(await post(world, STREAM));
+    const { quality, costNanoUsd } = (await world.records(1))[0].additionalEventData;
+    expect(quality).toBe("estimated");
+    expect(costNanoUsd).toBeGreaterThan(0);
+  });
+
+  test("with a failure after it worked for a while, without usage: paid by estimate", async () => {
+    let now = Date.now();
+    const body = `event: response.failed\ndata: {"type":"response.failed","response":{"id":"r","status":"failed","error":{"code":"server_error","message":"No."}}}\n\n`;
+    const headers = { "content-type": "text/event-stream" };
+    await start({
+      script: () => {
+        now += 5_000;
+        return { http: { status: 200, headers, body } };
+      },
+      deps: () => ({ clock: () => now }),
+    });
+    await readAll(await post(world, request({ stream: true, max_output_tokens: 600 })));
+    const { quality, usage } = (await world.records(1))[0].additionalEventData;
+    expect(quality).toBe("estimated");
+    expect(usage.output).toBe(500);
+    expect(usage.input).toBeGreaterThan(10);
   });
 });
 
@@ -254,6 +322,102 @@ describe("pace", () => {
     expect(await readAll(await post(world, STREAM))).toEqual({ text: raw, broken: false });
     expect((await world.records(1))[0].additionalEventData.usage).toMatchObject({ input: 3, output: 4 });
     trickle.close();
+  });
+});
+
+describe("clients that take nothing", () => {
+  /** Sends events for as long as they are taken; says which of its answers were given up. */
+  const endless = async () => {
+    const event = `event: response.output_text.delta\ndata: {"type":"response.output_text.delta","delta":"${"x".repeat(16_000)}"}\n\n`;
+    let cut = 0;
+    const server = createServer((incoming, response) => {
+      incoming.resume();
+      response.writeHead(200, { "content-type": "text/event-stream" });
+      const more = () => {
+        while (!response.destroyed && response.write(event));
+      };
+      response.on("drain", more).on("close", () => cut++);
+      more();
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    return { url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/v1`, server, cut: () => cut };
+  };
+
+  test("64 streams without a window are cut, settled and recorded", async () => {
+    const upstream = await endless();
+    await start({ upstreamUrl: upstream.url, settings: { limits: { drainStallMs: 100 } } });
+    const session = h2Connect(world.base, { settings: { initialWindowSize: 0 } });
+    session.on("error", () => {});
+    const headers = { ":method": "POST", ":path": "/v1/responses", authorization: `Bearer ${API_KEY}` };
+    for (let i = 0; i < 64; i++) {
+      const stream = session.request(headers);
+      stream.on("error", () => {});
+      stream.end(STREAM);
+    }
+    for (const record of await world.records(64)) {
+      expect(record).toMatchObject({
+        errorCode: "interrupted",
+        errorMessage: expect.stringContaining("took nothing"),
+        additionalEventData: { clientDisconnected: true, quality: "estimated" },
+      });
+    }
+    await until(() => upstream.cut() === 64);
+    session.destroy();
+    upstream.server.close();
+  });
+
+  test("over HTTP/1.1 as well", async () => {
+    const upstream = await endless();
+    await start({ upstreamUrl: upstream.url, settings: { limits: { drainStallMs: 100 } } });
+    const headers = { authorization: `Bearer ${API_KEY}` };
+    const client = httpRequest(`${world.base}/v1/responses`, { method: "POST", headers });
+    client.on("error", () => {});
+    // Whoever listens and reads nothing holds the socket back.
+    client.on("response", (response) => response.on("error", () => {}));
+    client.end(STREAM);
+    expect((await world.records(1))[0].errorMessage).toContain("took nothing");
+    await until(() => upstream.cut() === 1);
+    client.destroy();
+    upstream.server.close();
+  });
+
+  test("one who reads slowly is not cut", async () => {
+    const pace = { events: 1, everyMs: 20 };
+    const text = "y".repeat(400_000);
+    await start({
+      script: () => ({ items: [says(text)], chunk: 40_000, usage: USAGE, pace }),
+      settings: { limits: { drainStallMs: 60 } },
+    });
+    const { text: read, broken } = await readAll(await post(world, STREAM));
+    expect([read.includes("response.completed"), broken]).toEqual([true, false]);
+  });
+
+  test("one principal has so many calls at a time, and no more", async () => {
+    await start({
+      script: () => ({ faults: [{ kind: "no-answer" }] }),
+      settings: { limits: { callsPerPrincipal: 2 } },
+    });
+    let abort = new AbortController();
+    const send = () =>
+      fetch(`${world.base}/v1/responses`, {
+        method: "POST",
+        headers: { authorization: `Bearer ${API_KEY}` },
+        body: STREAM,
+        signal: abort.signal,
+      });
+    const running = [send(), send()].map((call) => call.catch(() => undefined));
+    await until(() => world.model.requests.length === 2);
+    const refused = await send();
+    expect([refused.status, refused.headers.get("retry-after")]).toEqual([429, "1"]);
+    expect(refused.headers.get("x-moho-error")).toBe("throttled");
+    abort.abort();
+    await Promise.all(running);
+    await world.records(3);
+    abort = new AbortController();
+    const taken = send().catch(() => undefined);
+    await until(() => world.model.requests.length === 3);
+    abort.abort();
+    await taken;
   });
 });
 

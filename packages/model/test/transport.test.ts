@@ -115,6 +115,13 @@ describe.each([
     });
   });
 
+  test("a connection that breaks once the request may have been read is not marked as safe to send again", async () => {
+    const { url } = await serve((_incoming, response) => response.destroy());
+    const failure = await open()(request(url)).catch((error: { details?: object }) => error);
+    expect(failure).toMatchObject({ code: "upstream_unreachable" });
+    expect((failure as { details?: object }).details ?? {}).not.toHaveProperty("nothingSent");
+  });
+
   test("the first-byte clock names itself", async () => {
     const { url } = await serve(() => {});
     const sent = open()(request(url, { clocks: { ...CLOCKS, firstByte: 60 } }));
@@ -238,4 +245,11 @@ test("the connect clock covers the TLS handshake and names itself", async () => 
   await expect(node(request(url, { clocks: { ...CLOCKS, connect: 100 } }))).rejects.toMatchObject(expected);
   const undici = createUndiciTransport({ connect: 100 });
   await expect(undici(request(url))).rejects.toMatchObject(expected);
+});
+
+test("undici marks a call of which nothing was sent", async () => {
+  const transport = createUndiciTransport();
+  cleanups.push(() => transport.close());
+  const url = await refusingUrl();
+  await expect(transport(request(url))).rejects.toMatchObject({ details: { nothingSent: true } });
 });

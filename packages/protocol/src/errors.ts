@@ -38,12 +38,7 @@ const row = (status: number, category: ErrorCategory, retryable: boolean, next: 
 export const ERRORS = {
   // The caller's request or configuration
   invalid_request: row(400, "usage", false, "Correct what the message names."),
-  invalid_config: row(
-    400,
-    "usage",
-    false,
-    "Correct the setting at the file and line that the message names.",
-  ),
+  invalid_config: row(400, "usage", false, "Correct the setting that the message names."),
   invalid_patch: row(
     400,
     "usage",
@@ -102,7 +97,12 @@ export const ERRORS = {
     "Start a new run if the change of identity is wanted.",
   ),
   // May they
-  access_denied: row(403, "permission", false, "Ask whoever manages the policies to allow the action that the message names."),
+  access_denied: row(
+    403,
+    "permission",
+    false,
+    "Ask whoever manages the policies to allow the action that the message names.",
+  ),
   budget_exceeded: row(
     402,
     "budget",
@@ -157,7 +157,12 @@ export const ERRORS = {
     false,
     "Run `moho sandbox status`, or choose another sandbox mode.",
   ),
-  thread_not_found: row(404, "not_found", false, "Check the thread's id and the folder, or start a new thread with `moho exec`."),
+  thread_not_found: row(
+    404,
+    "not_found",
+    false,
+    "Check the thread's id and the folder, or start a new thread with `moho exec`.",
+  ),
   thread_busy: row(
     409,
     "conflict",

@@ -1,6 +1,6 @@
 /** The model dialects: framing, translation to and from the hub, errors. Pure. */
 
-export { type AnswerHead, type AnswerStop, stopOf } from "./dialects/answer.ts";
+export type { AnswerHead } from "./dialects/answer.ts";
 export { ChatEncoder } from "./dialects/chat/encode.ts";
 export { ChatFold } from "./dialects/chat/fold.ts";
 export { type ChatPeek, peekChat } from "./dialects/chat/peek.ts";

@@ -34,7 +34,8 @@ describe("reads what a gateway must know", () => {
       serviceTier: "flex",
       conversation: true,
       prompt: true,
-      input: { image: 2, file: 0, itemReference: 1 },
+      input: { image: 2, file: 0, itemReference: 1, unknown: false },
+      hostedTools: [],
     });
     const model = members.get("model")!;
     expect(bytes(body).subarray(model.start, model.end).toString()).toBe('"openai.gpt-5.5"');
@@ -79,8 +80,72 @@ describe("finds images, files and references however they are written", () => {
     ["outside of input", '{"tools":[{"type":"input_image"}]}', {}],
   ];
   for (const [name, body, expected] of cases) {
-    it(name, () => expect(peek(body).input).toEqual({ image: 0, file: 0, itemReference: 0, ...expected }));
+    it(name, () =>
+      expect(peek(body).input).toMatchObject({ image: 0, file: 0, itemReference: 0, ...expected }),
+    );
   }
+});
+
+describe("finds what costs more than its bytes", () => {
+  const cases: [string, string, string[], boolean][] = [
+    ["no tools", "{}", [], false],
+    [
+      "tools that the client runs",
+      '{"tools":[{"type":"function","parameters":{"type":"object","properties":{"a":{"type":"web_search"}},"anyOf":[{"type":"x"}]}},' +
+        '{"type":"custom","format":{"type":"grammar"}},{"type":"tool_search"},{"type":"namespace","tools":[{"type":"function"}]}]}',
+      [],
+      false,
+    ],
+    ["a hosted tool", '{"tools":[{"type":"function"},{"type":"web_search"}]}', ["web_search"], false],
+    ["one that nobody knows", '{"tools":[{"type":"telepathy"}]}', ["telepathy"], false],
+    ["in a namespace", '{"tools":[{"type":"namespace","tools":[{"type":"mcp"}]}]}', ["mcp"], false],
+    ["escaped", '{"tools":[{"t\\u0079pe":"web\\u005fsearch"}]}', ["web_search"], false],
+    [
+      "behind sixteen others",
+      `{"tools":[${Array.from({ length: 20 }, (_, i) => `{"type":"t${i}"}`).join()}]}`,
+      [...Array.from({ length: 15 }, (_, i) => `t${i}`), "…"],
+      false,
+    ],
+    ["behind a second type", '{"tools":[{"type":"web_search","type":"function"}]}', ["web_search"], false],
+    ["under another case", '{"tools":[{"type":"function","Type":"web_search"}]}', ["Type"], false],
+    ["behind nested values", '{"tools":[{"a":[{"b":[]}],"c":{},"type":"mcp"}]}', ["mcp"], false],
+    [
+      "an input item that nobody knows",
+      '{"input":[{"type":"message","content":[{"type":"input_video"}]}]}',
+      [],
+      true,
+    ],
+    [
+      "a hosted tool in the input",
+      '{"input":[{"type":"tool_search_output","tools":[{"type":"namespace","tools":[{"type":"web_search"}]}]}]}',
+      [],
+      true,
+    ],
+    ["known input", '{"input":[{"role":"user","content":[{"type":"input_text","text":"x"}]}]}', [], false],
+  ];
+  for (const [name, body, hostedTools, unknown] of cases) {
+    it(name, () => expect(peek(body)).toMatchObject({ hostedTools, input: { unknown } }));
+  }
+  it("screenshots, and images in instructions", () => {
+    const shot = '{"input":[{"type":"computer_call_output","output":{"type":"computer_screenshot"}}]';
+    expect(peek(`${shot},"instructions":[{"content":[{"type":"input_image"}]}]}`).input.image).toBe(2);
+  });
+  it("every function schema of an agent's tools stays out of it", () => {
+    const tools = [{ type: "function", name: "f", parameters: { anyOf: [{ type: "object" }] } }];
+    expect(peek(JSON.stringify({ tools })).hostedTools).toEqual([]);
+  });
+});
+
+describe("a body made to be slow", () => {
+  const filled = (piece: string, before: string, after: string): Buffer =>
+    Buffer.from(before + piece.repeat((25 * 1024 * 1024) / piece.length) + after);
+  it("of 700,000 keys is refused at the 257th", () => {
+    const keys = Array.from({ length: 700_000 }, (_, i) => `"k${i}":1`).join(",");
+    expect(() => peek(`{${keys}}`)).toThrow(/more than 256 keys stand at its top \(byte \d{4}\)/);
+  });
+  it("of brackets alone is refused at their 513th", () => {
+    expect(() => peekResponses(filled("[", '{"input":', ""))).toThrow(/deeper than 512/);
+  });
 });
 
 describe("refuses what two parsers could read differently", () => {
@@ -187,10 +252,11 @@ describe("takes linear time over what is made to be slow", () => {
     ["backslashes before each quote", `{"a":[${`"${"\\\\".repeat(500)}\\"",`.repeat(mega / 1000)}0]}`],
     ["small strings", `{"a":[${'"",'.repeat(mega / 3)}0]}`],
     ["white space", `{${" ".repeat(mega)}"a":1}`],
-    ["many keys", `{${Array.from({ length: 50_000 }, (_, i) => `"k${i}":0`).join(",")}}`],
+    ["many keys", `{"a":{${Array.from({ length: 50_000 }, (_, i) => `"k${i}":0`).join(",")}}}`],
     ["one long key", `{"${"k".repeat(mega)}":1}`],
     ["a long number", `{"a":${"1".repeat(mega)}}`],
     ["flat nesting", `{"a":[${"[],".repeat(mega / 3)}0]}`],
+    ["element types", `{"input":[${'{"type":"é"},'.repeat(mega / 12)}0]}`],
     ["long types", `{"input":[${`{"type":"${"\\u0061".repeat(13)}"},`.repeat(20_000)}0]}`],
   ];
   for (const [name, body] of cases) it(name, () => expect(peek(body).model).toBeUndefined());

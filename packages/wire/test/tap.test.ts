@@ -97,6 +97,27 @@ describe("reads a stream as a full parse does", () => {
   });
 });
 
+describe("what an estimate is made of", () => {
+  const delta = (text: string, raw = JSON.stringify(text)) =>
+    `event: response.output_text.delta\ndata: {"type":"response.output_text.delta","delta":${raw}}\n\n`;
+  it("characters beyond ASCII are counted apart, also as escapes", () => {
+    const bytes = Buffer.from(delta("ab漢字é\n") + delta("", '"\\u6f22\\u0041\\n"') + delta("", ' "é"'));
+    expect(tap([bytes])).toMatchObject({ outputCharacters: 10, outputWide: 5 });
+  });
+  it("usage in a head is none", () => {
+    const head = { id: "resp_1", status: "in_progress", usage: { input_tokens: 0, output_tokens: 0 } };
+    const bytes = Buffer.from(formatSse("response.created", JSON.stringify({ response: head })));
+    expect(tap([bytes])).toMatchObject({ responseId: "resp_1", usage: undefined });
+  });
+  it("tools that the server runs show", () => {
+    const ran = (type: string) => tap([Buffer.from(formatSse(type, JSON.stringify({ type })))]).hostedTool;
+    for (const type of ["response.web_search_call.searching", "response.mcp_list_tools.in_progress"])
+      expect(ran(type)).toBe(true);
+    for (const type of ["response.function_call_arguments.done", "response.custom_tool_call_input.done"])
+      expect(ran(type)).toBe(false);
+  });
+});
+
 describe("failures", () => {
   it("response.failed", () => {
     const end = { status: "failed", code: "server_error", message: "sorry" } as const;

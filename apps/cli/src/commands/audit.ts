@@ -33,7 +33,9 @@ export const command: Command = {
   async run(context, args) {
     const [verb] = args.positionals;
     if (verb !== "verify" && verb !== "list")
-      throw new MohoError("invalid_request", "moho audit takes `verify` or `list`.");
+      throw new MohoError("invalid_request", "moho audit takes `verify` or `list`.", {
+        next: "See `moho audit --help`.",
+      });
     const act = verb === "verify" ? prepareVerify(args) : prepareList(args);
     const store = await openExisting(context, args);
     try {
@@ -56,7 +58,9 @@ async function openExisting(context: Context, args: Arguments): Promise<Store> {
   }
   const file = args.value("config");
   if (file === undefined)
-    throw new MohoError("invalid_request", "moho audit needs --config FILE or --database FILE.");
+    throw new MohoError("invalid_request", "moho audit needs --config FILE or --database FILE.", {
+      next: "Give the file that `moho gateway --config` is started with, or the SQLite file itself.",
+    });
   const url = (await readGatewayConfig(resolve(context.cwd, file))).database_url;
   const next = `Check \`database_url\` in ${file}; a gateway that was never started has no database yet.`;
   if (url === "memory:")
@@ -76,7 +80,10 @@ function prepareVerify(args: Arguments): Act {
   const records = wholeNumber(args, "expect-records");
   const hash = args.value("expect-hash")?.toLowerCase();
   if (hash !== undefined && !/^[0-9a-f]{64}$/.test(hash))
-    throw new MohoError("invalid_request", "--expect-hash takes the 64 hexadecimal digits of a record's hash.");
+    throw new MohoError(
+      "invalid_request",
+      "--expect-hash takes the 64 hexadecimal digits of a record's hash.",
+    );
   const expected = { records, hash };
   return async (context, store) => {
     const report = await checked(store, await verifyStream(store.log, AUDIT_STREAM), expected);
@@ -102,7 +109,10 @@ async function checked(store: Store, report: ChainReport, { records, hash }: Exp
   });
   const least = records ?? (hash === undefined ? 0 : 1);
   if (report.records < least)
-    return broken(report.records + 1, `it is not there, and at least ${least} were expected: the end was cut off`);
+    return broken(
+      report.records + 1,
+      `it is not there, and at least ${least} were expected: the end was cut off`,
+    );
   if (hash === undefined) return report;
   const at = records ?? report.records;
   const found = at === report.records ? report.hash : (await recordAt(store, at))?.hash;
@@ -155,7 +165,9 @@ function prepareList(args: Arguments): Act {
     for await (const { body } of store.log.read(AUDIT_STREAM, { after })) {
       const record = JSON.parse(body) as Shown;
       if (!wanted(record)) continue;
-      lines.push(args.on("json") ? body : `${auditLine(record)}  ${record.sourceIPAddress}  ${record.requestID}`);
+      lines.push(
+        args.on("json") ? body : `${auditLine(record)}  ${record.sourceIPAddress}  ${record.requestID}`,
+      );
       if (lines.length > limit) lines.shift();
     }
     if (lines.length > 0) context.stdout.write(`${lines.join("\n")}\n`);

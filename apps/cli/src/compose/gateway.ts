@@ -149,7 +149,7 @@ function checkBaseUrl({ name, base_url: given }: UpstreamConfig): void {
   if (given === undefined) return;
   const url = URL.canParse(given) ? new URL(given) : undefined;
   if (url && /^https?:$/.test(url.protocol)) return;
-  throw new MohoError("invalid_config", `The upstream "${name}" has the base URL "${given}", which is no address.`, {
+  throw new MohoError("invalid_config", `The upstream "${name}" has a base URL that is no address.`, {
     next: "Write an http or https URL, for example http://127.0.0.1:11434/v1.",
   });
 }

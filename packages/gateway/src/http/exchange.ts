@@ -11,13 +11,24 @@ export type Incoming = IncomingMessage | Http2ServerRequest;
 /** The part of both response classes that is used here; they agree on it. */
 export type Outgoing = Pick<
   ServerResponse,
-  "writeHead" | "flushHeaders" | "write" | "end" | "writeContinue" | "headersSent" | "once"
+  | "writeHead"
+  | "flushHeaders"
+  | "write"
+  | "end"
+  | "writeContinue"
+  | "headersSent"
+  | "once"
+  | "socket"
+  | "writableLength"
 >;
 
 export type AnswerHeaders = Record<string, string>;
 
 /** Milliseconds that a peer gets to read its last answer while the rest of its body is thrown away. */
 const LINGER_MS = 5_000;
+
+/** So much at the end of an answer leaves at once, or costs nobody much: no clock is set for it. */
+const TAIL_BYTES = 16 * 1024;
 
 export class Exchange {
   readonly id: string;
@@ -35,9 +46,15 @@ export class Exchange {
   #gaveUp = false;
   #onAbort: (() => void) | undefined;
   #last: Uint8Array | undefined;
+  readonly #stallMs: number;
+  /** Runs once the client has been behind. */
+  #drainClock: NodeJS.Timeout | undefined;
+  #stalled = false;
 
-  constructor(id: string, request: Incoming, response: Outgoing) {
+  /** A client that takes nothing of what waits for it for `stallMs` is cut. */
+  constructor(id: string, request: Incoming, response: Outgoing, stallMs: number) {
     this.id = id;
+    this.#stallMs = stallMs;
     this.method = request.method ?? "";
     this.target = request.url ?? "";
     this.rawHeaders = request.rawHeaders;
@@ -70,6 +87,11 @@ export class Exchange {
     return this.#gaveUp;
   }
 
+  /** The client took nothing of what waited for it, and was cut. */
+  get stalled(): boolean {
+    return this.#stalled;
+  }
+
   /** The bytes that were written last. */
   get lastWritten(): Uint8Array | undefined {
     return this.#last;
@@ -91,7 +113,7 @@ export class Exchange {
   answer(status: number, headers: AnswerHeaders, body: string | Uint8Array): void {
     headers["content-length"] = String(Buffer.byteLength(body));
     this.begin(status, headers);
-    this.#response.end(body);
+    this.end(body);
     if (!this.#request.complete) this.#linger();
   }
 
@@ -105,7 +127,9 @@ export class Exchange {
   /** False when the client reads too slowly: wait for {@link onDrain}. */
   write(bytes: Uint8Array): boolean {
     this.#last = bytes;
-    return this.#response.write(bytes);
+    if (this.#response.write(bytes)) return true;
+    this.#watchDrain();
+    return false;
   }
 
   onDrain(listener: () => void): void {
@@ -117,8 +141,9 @@ export class Exchange {
     this.#response.flushHeaders();
   }
 
-  end(last?: Uint8Array): void {
+  end(last?: Uint8Array | string): void {
     this.#response.end(last);
+    if (this.#response.writableLength > TAIL_BYTES) this.#watchDrain();
   }
 
   /** Breaks the answer off after `last`: the client must see a broken connection, never a clean end. */
@@ -165,6 +190,26 @@ export class Exchange {
 
   get #stream(): ServerHttp2Stream | undefined {
     return this.#request.httpVersionMajor === 1 ? undefined : (this.#request as Http2ServerRequest).stream;
+  }
+
+  /** Looks once in `stallMs` whether the client has taken anything of what waits, until the answer is over. */
+  #watchDrain(): void {
+    if (this.#drainClock !== undefined) return;
+    let waiting = this.#waiting;
+    this.#drainClock = setInterval(() => {
+      const before = waiting;
+      waiting = this.#waiting;
+      if (waiting !== before || waiting === 0 || waiting === Number.POSITIVE_INFINITY) return;
+      this.#stalled = true;
+      (this.#stream ?? this.#socket).destroy();
+    }, this.#stallMs).unref();
+    this.#response.once("close", () => clearInterval(this.#drainClock));
+  }
+
+  /** Bytes that the client has yet to take; `Infinity` while its answers to earlier requests come first. */
+  get #waiting(): number {
+    const { socket, writableLength } = this.#response;
+    return socket === null ? Number.POSITIVE_INFINITY : writableLength;
   }
 
   #linger(): void {

@@ -27,7 +27,7 @@ export function timedOut(clock: keyof Clocks, url: URL, milliseconds: number): M
   return new MohoError(
     "upstream_timeout",
     `${url.host}: ${WORDS[clock]} within ${milliseconds / 1000} s (the ${NAMES[clock]} clock).`,
-    { details: { clock, milliseconds } },
+    { details: { clock, milliseconds, ...(clock === "connect" && { nothingSent: true }) } },
   );
 }
 
@@ -35,14 +35,21 @@ export function stopped(): MohoError {
   return new MohoError("interrupted", "The call was stopped.");
 }
 
-/** `stale`: the connection was an old one that the server had closed meanwhile; a new one may well work at once. */
-export function unreachable(url: URL, cause: unknown, stale = false): MohoError {
+export interface Marks {
+  /** The connection was an old one that the server had closed meanwhile; a new one may well work at once. */
+  stale?: boolean;
+  /** No byte of the request can have reached the server: it is safe to send it again. */
+  nothingSent?: boolean;
+}
+
+export function unreachable(url: URL, cause: unknown, marks: Marks = {}): MohoError {
   const code = (cause as { code?: unknown } | undefined)?.code;
   const reason =
     typeof code === "string" ? (REASONS[code] ?? code) : cause instanceof Error ? cause.message : "unknown";
+  const marked = marks.stale === true || marks.nothingSent === true;
   return new MohoError("upstream_unreachable", `${url.host}: ${reason}.`, {
     cause,
-    ...(stale && { details: { stale: true } }),
+    ...(marked && { details: { ...marks } }),
   });
 }
 

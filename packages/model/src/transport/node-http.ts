@@ -79,7 +79,7 @@ function exchange(request: HttpRequest, outgoing: ClientRequest): Promise<HttpRe
         socket.once(url.protocol === "https:" ? "secureConnect" : "connect", () => arm("firstByte"));
       else arm("firstByte");
     });
-    outgoing.on("error", (cause) => fail(unreachable(url, cause, outgoing.reusedSocket)));
+    outgoing.on("error", (cause) => fail(unreachable(url, cause, { stale: outgoing.reusedSocket })));
     outgoing.on("response", (incoming) => {
       settle();
       guardBody(incoming, request, clocks.idle);

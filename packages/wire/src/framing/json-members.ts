@@ -9,6 +9,7 @@ import {
   type JsonKind,
   type JsonMember,
   type KeyWatch,
+  type KnownElements,
   readJsonString,
   scanJsonObject,
   type TypeWatch,
@@ -23,13 +24,20 @@ export class JsonMembers {
   readonly members: ReadonlyMap<string, JsonMember>;
   readonly #types: ReadonlyMap<string, number>;
   readonly #keys: ReadonlyMap<string, number>;
+  readonly #strangers: ReadonlyMap<string, ReadonlySet<string>>;
 
   /**
    * Throws `invalid_request` naming the byte where `body` stops being one JSON object with distinct keys, and when a
    * member of `read` has the wrong kind or a key that another parser could take for it (escapes, case).
    */
-  constructor(body: Uint8Array, read: ReadKinds, watch?: TypeWatch, keyWatch?: KeyWatch) {
-    const scan = scanJsonObject(body, watch, keyWatch);
+  constructor(
+    body: Uint8Array,
+    read: ReadKinds,
+    watch?: TypeWatch,
+    keyWatch?: KeyWatch,
+    known?: KnownElements,
+  ) {
+    const scan = scanJsonObject(body, watch, keyWatch, known);
     if (!scan.ok) {
       const problem = `The request body is not a JSON object: ${scan.reason} (byte ${scan.at}).`;
       throw new MohoError("invalid_request", problem, { details: { byte: scan.at } });
@@ -38,6 +46,7 @@ export class JsonMembers {
     this.members = scan.members;
     this.#types = scan.types;
     this.#keys = scan.keys;
+    this.#strangers = scan.strangers;
     const lookAlikes = lookAlikesOf(read);
     for (const [name, member] of scan.members) checkMember(name, member, read, lookAlikes);
   }
@@ -80,6 +89,11 @@ export class JsonMembers {
   /** How often the watched word is a nested key. */
   keyed(word: string): number {
     return this.#keys.get(word) ?? 0;
+  }
+
+  /** The types that elements of the member have beyond those known. */
+  strangers(name: string): readonly string[] {
+    return [...(this.#strangers.get(name) ?? [])];
   }
 
   /** The members of a member that is an object, under the same rules. Its bytes are counted from its own beginning. */

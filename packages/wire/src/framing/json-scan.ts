@@ -23,6 +23,8 @@ export interface JsonObject {
   types: ReadonlyMap<string, number>;
   /** How often each watched key stands somewhere inside its member; zero is left out. */
   keys: ReadonlyMap<string, number>;
+  /** For each member with known element types, the other types that its elements have; none is left out. */
+  strangers: ReadonlyMap<string, ReadonlySet<string>>;
 }
 
 /** Why the bytes are not one JSON object with distinct keys, and at which byte that shows. */
@@ -38,7 +40,19 @@ export type TypeWatch = Readonly<Record<string, readonly string[]>>;
 /** For each top-level member, the nested keys to look out for. */
 export type KeyWatch = Readonly<Record<string, readonly string[]>>;
 
+/**
+ * For each top-level member, the types its elements are known to have. Elements are the objects in an array, those in an
+ * array that is a member of such an object, and so on: `tools[].tools[]`, and not what a schema says in its own objects.
+ */
+export type KnownElements = Readonly<Record<string, readonly string[]>>;
+
 const MAX_DEPTH = 512;
+
+/** No request has more; each costs far more than its bytes. */
+const MAX_MEMBERS = 256;
+
+/** Types of a member's elements that are read; `…` stands for the rest. */
+const MAX_NOTED = 16;
 
 /** Bytes without a quote after which the native search takes over. */
 const PATIENCE = 96;
@@ -46,6 +60,7 @@ const PATIENCE = 96;
 const FOUR_QUOTES = 0x22222222;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
+const LOWER_U = 0x75;
 const COMMA = 0x2c;
 const COLON = 0x3a;
 const OPEN_OBJECT = 0x7b;
@@ -58,10 +73,11 @@ export function scanJsonObject(
   body: Uint8Array,
   watch: TypeWatch = {},
   keyWatch: KeyWatch = {},
+  known: KnownElements = {},
 ): JsonObject | JsonFault {
   const bytes = Buffer.isBuffer(body) ? body : Buffer.from(body.buffer, body.byteOffset, body.length);
   if (!isUtf8(bytes)) return { ok: false, at: firstInvalidUtf8(bytes), reason: "the text is not UTF-8" };
-  return new Scanner(bytes, watch, keyWatch).object();
+  return new Scanner(bytes, watch, keyWatch, known).object();
 }
 
 /** The text of a JSON string that stands in `bytes` from quote to quote; `undefined` when an escape is wrong. */
@@ -78,6 +94,8 @@ class Scanner {
   readonly #view: DataView;
   readonly #watch: TypeWatch;
   readonly #keyWatch: KeyWatch;
+  readonly #known: KnownElements;
+  readonly #strangers = new Map<string, Set<string>>();
   readonly #types = new Map<string, number>();
   readonly #keys = new Map<string, number>();
   #at = 0;
@@ -90,20 +108,30 @@ class Scanner {
   #keyWords: readonly string[] | undefined;
   /** The current value belongs to a key that spells `type`. */
   #typed = false;
+  /** The top-level member, and the types its elements are known to have. */
+  #name = "";
+  #knownTypes: readonly string[] | undefined;
+  /** How many of the open levels, from the outermost, are arrays and objects by turns. */
+  #aligned = 0;
+  /** How many of its strangers were read. */
+  #noted = 0;
+  /** The current value is the type of an element. */
+  #elementType = false;
   /** One entry a level: 1 for an object, 0 for an array. */
   readonly #levels = new Uint8Array(MAX_DEPTH);
 
-  constructor(bytes: Buffer, watch: TypeWatch, keyWatch: KeyWatch) {
+  constructor(bytes: Buffer, watch: TypeWatch, keyWatch: KeyWatch, known: KnownElements) {
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     this.#watch = watch;
     this.#keyWatch = keyWatch;
+    this.#known = known;
   }
 
   object(): JsonObject | JsonFault {
     const members = new Map<string, JsonMember>();
     if (!this.#members(members)) return { ok: false, at: this.#at, reason: this.#reason };
-    return { ok: true, members, types: this.#types, keys: this.#keys };
+    return { ok: true, members, types: this.#types, keys: this.#keys, strangers: this.#strangers };
   }
 
   #members(members: Map<string, JsonMember>): boolean {
@@ -124,14 +152,18 @@ class Scanner {
   #member(members: Map<string, JsonMember>): boolean {
     this.#space();
     const key = this.#at;
+    if (members.size === MAX_MEMBERS) return this.#fail(`more than ${MAX_MEMBERS} keys stand at its top`);
     this.#keyWords = undefined;
-    if (!this.#key()) return false;
+    if (!this.#key(false)) return false;
     const keyEnd = this.#keyEnd;
     const name = readJsonString(this.#bytes, key, keyEnd);
     if (name === undefined) return this.#fail("the key has a wrong escape", key);
     if (members.has(name)) return this.#fail(`the key \`${name.slice(0, 100)}\` comes twice`, key);
     this.#words = Object.hasOwn(this.#watch, name) ? this.#watch[name] : undefined;
     this.#keyWords = Object.hasOwn(this.#keyWatch, name) ? this.#keyWatch[name] : undefined;
+    this.#knownTypes = Object.hasOwn(this.#known, name) ? this.#known[name] : undefined;
+    this.#name = name;
+    this.#noted = 0;
     const kind = kindOf(this.#space());
     const start = this.#at;
     if (!this.#value()) return false;
@@ -142,20 +174,25 @@ class Scanner {
   /** Any value with everything in it. A loop, not a recursion: depth costs no stack. */
   #value(): boolean {
     let depth = 0;
+    this.#aligned = 0;
     this.#typed = false;
+    this.#elementType = false;
     for (;;) {
       const first = this.#space();
       if (first === OPEN_OBJECT || first === OPEN_ARRAY) {
         if (depth === MAX_DEPTH) return this.#fail(`nesting is deeper than ${MAX_DEPTH}`);
-        this.#levels[depth++] = first === OPEN_OBJECT ? 1 : 0;
+        const level = first === OPEN_OBJECT ? 1 : 0;
+        if (this.#aligned === depth && level === (depth & 1)) this.#aligned++;
+        this.#levels[depth++] = level;
         this.#at++;
         const second = this.#space();
         if (first === OPEN_OBJECT) {
           if (second === CLOSE_OBJECT) depth = this.#close(depth);
-          else if (this.#key()) continue;
+          else if (this.#key(this.#aligned === depth)) continue;
           else return false;
         } else {
           this.#typed = false;
+          this.#elementType = false;
           if (second === CLOSE_ARRAY) depth = this.#close(depth);
           else continue;
         }
@@ -168,8 +205,9 @@ class Scanner {
         if (next === COMMA) {
           this.#at++;
           this.#typed = false;
+          this.#elementType = false;
           this.#space();
-          if (inObject && !this.#key()) return false;
+          if (inObject && !this.#key(this.#aligned === depth)) return false;
           break;
         }
         if (next !== (inObject ? CLOSE_OBJECT : CLOSE_ARRAY)) {
@@ -182,16 +220,18 @@ class Scanner {
 
   #close(depth: number): number {
     this.#at++;
+    if (this.#aligned === depth) this.#aligned--;
     return depth - 1;
   }
 
-  /** A key and its colon. */
-  #key(): boolean {
+  /** A key and its colon; `inElement` when it is an element's. */
+  #key(inElement: boolean): boolean {
     const start = this.#at;
     if (this.#bytes[start] !== QUOTE) return this.#fail("a key in double quotes is expected");
     if (!this.#string()) return false;
     this.#keyEnd = this.#at;
     if (this.#words !== undefined) this.#typed = this.#spells(start, this.#at, "type");
+    if (this.#knownTypes !== undefined) this.#elementType = inElement && this.#isTypeKey(start, this.#at);
     if (this.#keyWords !== undefined) this.#count(start, this.#keyWords, this.#keys);
     if (this.#space() !== COLON) return this.#fail("`:` is expected");
     this.#at++;
@@ -203,6 +243,7 @@ class Scanner {
       const start = this.#at;
       if (!this.#string()) return false;
       if (this.#typed) this.#count(start, this.#words!, this.#types);
+      if (this.#elementType) this.#meet(start);
       return true;
     }
     if (first === 0x74) return this.#literal("true");
@@ -219,17 +260,44 @@ class Scanner {
     }
   }
 
-  /** Is the string between these quotes `word`, however it is escaped? */
-  #spells(start: number, end: number, word: string): boolean {
-    const length = end - start - 2;
-    if (length === word.length) {
-      for (let i = 0; i < length; i++) {
-        if (this.#bytes[start + 1 + i] !== word.charCodeAt(i)) return false;
+  /** A key that spells `type`. One that only a careless parser takes for it makes its element a stranger. */
+  #isTypeKey(start: number, end: number): boolean {
+    if (!this.#spells(start, end, "type", 0x20)) return false;
+    if (this.#spells(start, end, "type")) return true;
+    this.#note(start, end);
+    return false;
+  }
+
+  /** The type of an element has just been read. */
+  #meet(start: number): void {
+    for (const word of this.#knownTypes!) if (this.#spells(start, this.#at, word)) return;
+    this.#note(start, Math.min(this.#at, start + 66));
+  }
+
+  #note(start: number, end: number): void {
+    if (this.#noted === MAX_NOTED) return;
+    const met = this.#strangers.get(this.#name) ?? new Set();
+    for (const stranger of met) if (this.#spells(start, end, stranger)) return;
+    const stranger = ++this.#noted === MAX_NOTED ? undefined : readJsonString(this.#bytes, start, end);
+    this.#strangers.set(this.#name, met.add(stranger ?? "…"));
+  }
+
+  /** Is the string between these quotes `word`, however it is escaped? `fold` is a bit in which letters may differ. */
+  #spells(start: number, end: number, word: string, fold = 0): boolean {
+    const bytes = this.#bytes;
+    const last = end - 1;
+    if (last - start - 1 < word.length) return false;
+    let at = start + 1;
+    for (let i = 0; i < word.length; i++) {
+      let unit = bytes[at++]!;
+      if (unit === BACKSLASH) {
+        if (bytes[at] !== LOWER_U) return false;
+        unit = hexUnit(bytes, at + 1);
+        at += 5;
       }
-      return true;
+      if ((unit | fold) !== word.charCodeAt(i)) return false;
     }
-    if (length < word.length || length > word.length * 6 || !this.#hasBackslash(start, end)) return false;
-    return readJsonString(this.#bytes, start, end) === word;
+    return at === last;
   }
 
   #hasBackslash(start: number, end: number): boolean {
@@ -318,6 +386,19 @@ class Scanner {
     this.#at = at;
     return false;
   }
+}
+
+/** The four hexadecimal digits at `at` as a number; -1 when one of them is none. */
+function hexUnit(bytes: Uint8Array, at: number): number {
+  let unit = 0;
+  for (let i = at; i < at + 4; i++) {
+    const byte = bytes[i]!;
+    const letter = (byte | 0x20) - 0x57;
+    const digit = byte >= 0x30 && byte <= 0x39 ? byte - 0x30 : letter;
+    if (digit < 0 || digit > 15 || (digit === letter && letter < 10)) return -1;
+    unit = unit * 16 + digit;
+  }
+  return unit;
 }
 
 /** Is the character at `at` behind an odd number of backslashes? The string's text begins at `from`. */

@@ -42,6 +42,7 @@ export const SCRIPT: readonly ScriptTurn[] = [
     usage: usage(420, 2944, 142),
   },
   { items: [run("node --test")], usage: usage(260, 3328, 28) },
+  { items: [plan(true, true, true)], usage: usage(150, 3584, 36) },
   {
     items: [
       {

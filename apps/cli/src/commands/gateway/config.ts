@@ -59,12 +59,15 @@ const gateway = table({
   prices: withDefault(list(price), []),
   limits: table({
     body_bytes: integer(1),
+    bodies_bytes: integer(1),
     header_bytes: integer(1),
     headers_ms: integer(1),
     body_idle_ms: integer(1),
     body_ms: integer(1),
     keep_alive_ms: integer(1),
     lease_ms: integer(1),
+    drain_stall_ms: integer(1),
+    calls_per_principal: integer(1),
     drain_ms: integer(0),
   }),
 });

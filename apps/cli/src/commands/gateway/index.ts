@@ -58,7 +58,10 @@ const ADDRESS_FAULTS: Record<string, [why: string, next: string]> = {
     "Stop that process (`ss -ltnp` shows it), or choose another address with `listen`; port 0 picks a free one.",
   ],
   EACCES: ["this user may not listen there", "Choose a port from 1024, or let a proxy in front take it."],
-  EADDRNOTAVAIL: ["this machine has no such address", "Use 127.0.0.1, 0.0.0.0 or an address of this machine."],
+  EADDRNOTAVAIL: [
+    "this machine has no such address",
+    "Use 127.0.0.1, 0.0.0.0 or an address of this machine.",
+  ],
   ENOTFOUND: ["no such host is known", "Use an IP address, or a name that this machine knows."],
 };
 

@@ -4,7 +4,7 @@ import type { ContentPart } from "@moho/protocol";
 import { defined, type Raw } from "../fields.ts";
 import { type Note, unsupportedItem } from "../notes.ts";
 import type { AnswerPart, Result, Turn } from "../turns.ts";
-import type { ChatCapabilities } from "./request-out.ts";
+import type { ChatCapabilities } from "./capabilities.ts";
 
 export function writeChatMessages(
   instructions: string | undefined | null,

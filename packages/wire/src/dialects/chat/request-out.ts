@@ -2,40 +2,17 @@
 
 import type { ResponsesRequest } from "@moho/protocol";
 import { record } from "../../framing/json.ts";
+import type { BodyValue, UpstreamBody } from "../body.ts";
 import { defined, type Raw } from "../fields.ts";
-import { type Note, unsupportedItem } from "../notes.ts";
+import { unsupportedItem } from "../notes.ts";
 import { droppedSetting, droppedSettings } from "../settings.ts";
-import { type FlatChoice, type FlatTool, flattenTools, type HostedTools, type ToolNames } from "../tools.ts";
+import { type FlatChoice, type FlatTool, flattenTools } from "../tools.ts";
 import { readTurns } from "../turns.ts";
+import type { ChatCapabilities } from "./capabilities.ts";
 import { writeChatMessages } from "./content-out.ts";
 
-/** What an upstream that speaks Chat takes. */
-export interface ChatCapabilities {
-  /** It knows the role `developer`; else `system` is written. */
-  developerRole: boolean;
-  maxTokensField: "max_tokens" | "max_completion_tokens";
-  reasoningEffort: boolean;
-  /** Where its reasoning stands in an assistant message; `none` when it does not want it back. */
-  reasoningField: "reasoning" | "reasoning_content" | "none";
-  images: boolean;
-  files: boolean;
-  hosted: HostedTools;
-}
-
-/** A body as an object, for endpoints that wrap it. */
-export interface BodyValue {
-  value: Raw;
-  notes: Note[];
-  /** For the fold: undoes the flattening of tool names. */
-  names: ToolNames;
-}
-
-/** A body as JSON text: equal requests give equal bytes, and the history comes last. */
-export interface UpstreamBody {
-  body: string;
-  notes: Note[];
-  names: ToolNames;
-}
+export type { BodyValue, UpstreamBody } from "../body.ts";
+export type { ChatCapabilities } from "./capabilities.ts";
 
 /** Throws `unsupported_item` for what Chat or this upstream cannot be sent. */
 export function hubToChat(request: ResponsesRequest, capabilities: ChatCapabilities): UpstreamBody {

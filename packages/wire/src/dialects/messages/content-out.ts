@@ -8,7 +8,7 @@ import { openSeal } from "../sealed.ts";
 import { parsedArguments } from "../tools.ts";
 import type { AnswerPart, Call, Result, Turn } from "../turns.ts";
 import { writeBreakpoint } from "./cache.ts";
-import type { MessagesCapabilities } from "./request-out.ts";
+import type { MessagesCapabilities } from "./capabilities.ts";
 
 export interface MessagesContent {
   system: Raw[];

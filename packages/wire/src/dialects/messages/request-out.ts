@@ -2,30 +2,18 @@
 
 import { MohoError, type ResponsesRequest } from "@moho/protocol";
 import { record } from "../../framing/json.ts";
-import type { BodyValue, UpstreamBody } from "../chat/request-out.ts";
+import type { BodyValue, UpstreamBody } from "../body.ts";
 import { defined, type Raw } from "../fields.ts";
 import type { Note } from "../notes.ts";
 import { droppedSetting, droppedSettings } from "../settings.ts";
-import { type FlatTools, flattenTools, type HostedTools } from "../tools.ts";
+import { type FlatTools, flattenTools } from "../tools.ts";
 import { readTurns, type Turn } from "../turns.ts";
 import { type Cacheable, limitBreakpoints, placeBreakpoints, writeBreakpoint } from "./cache.ts";
+import type { MessagesCapabilities } from "./capabilities.ts";
 import { writeMessages } from "./content-out.ts";
 import { anthropicEffort, budgetOfEffort, LEAST_BUDGET } from "./effort.ts";
 
-/** What an upstream that speaks Messages takes. */
-export interface MessagesCapabilities {
-  /** `max_tokens` when the client gave none: the dialect demands it. */
-  maxTokens: number;
-  /** How thinking is asked for: by a budget of tokens, by an effort, not at all. */
-  thinking: "none" | "budget" | "adaptive";
-  /** It takes `output_config.format` (Bedrock Mantle does not). */
-  outputFormat: boolean;
-  images: boolean;
-  documents: boolean;
-  /** Whose cache breakpoints: the client's as they were given, or placed here. */
-  caching: "given" | "placed";
-  hosted: HostedTools;
-}
+export type { MessagesCapabilities } from "./capabilities.ts";
 
 /** Throws `unsupported_item` for what Messages or this upstream cannot be sent. */
 export function hubToMessages(request: ResponsesRequest, capabilities: MessagesCapabilities): UpstreamBody {

@@ -1,7 +1,7 @@
 /** A hub request, made of another dialect's, as a Responses body. What came as Responses passes through untouched. */
 
 import type { Item, ResponsesRequest } from "@moho/protocol";
-import type { UpstreamBody } from "../chat/request-out.ts";
+import type { UpstreamBody } from "../body.ts";
 import type { Raw } from "../fields.ts";
 import type { Note } from "../notes.ts";
 import { openSeal } from "../sealed.ts";

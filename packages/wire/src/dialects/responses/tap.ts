@@ -22,6 +22,10 @@ export interface TapReading {
   failure: { code: string | undefined; message: string } | undefined;
   /** Characters (UTF-16 units) of text, refusal, reasoning and arguments seen in deltas: a base for estimates. */
   outputCharacters: number;
+  /** How many of them are beyond ASCII: each may be a token of its own. */
+  outputWide?: number;
+  /** A tool ran at the server: it reads input that the request did not show. */
+  hostedTool?: boolean;
   /** A terminal event, or a whole JSON body, has passed. */
   terminal: boolean;
   /** Between two events: bytes added now would not land inside one. */
@@ -48,6 +52,9 @@ const TERMINAL_TYPES: ReadonlySet<string> = new Set([
   "error",
 ]);
 
+/** Events of tools that the server runs; a client's own have no `_call.` in their names. */
+const HOSTED_TYPE = /_call\.|\.mcp_/;
+
 /** Bytes of a JSON body that are kept to be read; above it usage stays unknown. */
 const BODY_LIMIT = 16 * 1024 * 1024;
 
@@ -67,6 +74,8 @@ export class ResponsesTap {
     contradiction: undefined,
     failure: undefined,
     outputCharacters: 0,
+    outputWide: 0,
+    hostedTool: false,
     terminal: false,
   };
 
@@ -102,7 +111,7 @@ export class ResponsesTap {
     }
     const body = Buffer.concat(this.#body);
     this.#body = [];
-    this.#response(body);
+    this.#response(body, true);
     this.#reading.terminal = this.#reading.status !== undefined;
   }
 
@@ -112,12 +121,16 @@ export class ResponsesTap {
     const named = event.event.startsWith("response.") || event.event === "error";
     const type = named ? event.event : typeOf(event.data);
     if (DELTA_TYPES.has(type)) this.#delta(event.data);
-    else if (HEAD_TYPES.has(type) && this.#reading.responseId === undefined) this.#snapshot(event.data);
-    else if (TERMINAL_TYPES.has(type)) this.#last(type, event.data);
+    else if (HEAD_TYPES.has(type)) {
+      if (this.#reading.responseId === undefined) this.#snapshot(event.data, false);
+    } else if (TERMINAL_TYPES.has(type)) this.#last(type, event.data);
+    else if (HOSTED_TYPE.test(type)) this.#reading.hostedTool = true;
   }
 
   #delta(data: string): void {
-    this.#reading.outputCharacters += deltaLength(data);
+    const delta = measureDelta(data);
+    this.#reading.outputCharacters += delta.length;
+    this.#reading.outputWide! += delta.wide;
     if (this.#sawDelta) return;
     this.#sawDelta = true;
     this.#onFirstDelta?.();
@@ -126,7 +139,7 @@ export class ResponsesTap {
   #last(type: string, data: string): void {
     this.#reading.terminal = true;
     if (type !== "error") {
-      this.#snapshot(data);
+      this.#snapshot(data, true);
       return;
     }
     const raw = record(parseJson(data));
@@ -135,15 +148,15 @@ export class ResponsesTap {
   }
 
   /** An event that carries the response object. */
-  #snapshot(data: string): void {
+  #snapshot(data: string, last: boolean): void {
     const bytes = Buffer.from(data);
     const event = scanJsonObject(bytes);
     const response = event.ok ? event.members.get("response") : undefined;
-    if (response?.kind === "object") this.#response(bytes.subarray(response.start, response.end));
+    if (response?.kind === "object") this.#response(bytes.subarray(response.start, response.end), last);
   }
 
-  /** The response object, of which all but a few small members are skipped. */
-  #response(bytes: Buffer): void {
+  /** The response object, of which all but a few small members are skipped. Usage is the `last` one's: before, it is a zero. */
+  #response(bytes: Buffer, last: boolean): void {
     const scan = scanJsonObject(bytes);
     if (!scan.ok) return;
     const value = (name: string): unknown => parseMember(bytes, scan.members.get(name));
@@ -152,7 +165,7 @@ export class ResponsesTap {
     reading.responseId = text("id") ?? reading.responseId;
     reading.model = text("model") ?? reading.model;
     reading.status = text("status") ?? reading.status;
-    const usage = readResponsesUsage(value("usage"));
+    const usage = last ? readResponsesUsage(value("usage")) : undefined;
     reading.usage = usage?.usage ?? reading.usage;
     reading.contradiction = usage?.contradiction ?? reading.contradiction;
     reading.failure = failureOf(value("error")) ?? reading.failure;
@@ -196,21 +209,44 @@ function isWhole(data: string): boolean {
 
 const DELTA_KEY = '"delta":"';
 
+interface Measured {
+  /** UTF-16 units. */
+  length: number;
+  /** Those beyond ASCII. */
+  wide: number;
+}
+
 /**
- * The length of the event's `delta` string. Looked up in place: within JSON text the key cannot stand inside another
+ * The size of the event's `delta` string. Looked up in place: within JSON text the key cannot stand inside another
  * string, because there its quotes would be escaped. Servers that write it with a space are parsed.
  */
-function deltaLength(data: string): number {
+function measureDelta(data: string): Measured {
   const key = data.indexOf(DELTA_KEY);
   if (key < 0) {
     const { delta } = record(parseJson(data));
-    return typeof delta === "string" ? delta.length : 0;
+    return typeof delta === "string"
+      ? { length: delta.length, wide: wideUnits(delta) }
+      : { length: 0, wide: 0 };
   }
   let length = 0;
+  let wide = 0;
   for (let at = key + DELTA_KEY.length; at < data.length; at++, length++) {
     const unit = data.charCodeAt(at);
-    if (unit === 0x22) return length;
-    if (unit === 0x5c) at += data.charCodeAt(at + 1) === 0x75 ? 5 : 1;
+    if (unit === 0x22) break;
+    if (unit > 0x7f) wide++;
+    else if (unit === 0x5c && data.charCodeAt(at + 1) !== 0x75) at++;
+    else if (unit === 0x5c) {
+      if (!ASCII_ESCAPE.test(data.slice(at + 2, at + 6))) wide++;
+      at += 5;
+    }
   }
-  return length;
+  return { length, wide };
+}
+
+const ASCII_ESCAPE = /^00[0-7]/;
+
+function wideUnits(text: string): number {
+  let wide = 0;
+  for (let at = 0; at < text.length; at++) if (text.charCodeAt(at) > 0x7f) wide++;
+  return wide;
 }
