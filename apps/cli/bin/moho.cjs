@@ -3,7 +3,7 @@
 const [major, minor] = process.versions.node.split(".").map(Number);
 const words = process.argv.slice(2);
 // A gateway lives long: a bounded heap keeps its memory flat (see docs/decisions/0003).
-const heap = ["--max-semi-space-size=16", "--max-old-space-size=1024", "--no-parallel-scavenge"];
+const heap = ["--max-semi-space-size=8", "--max-old-space-size=1024", "--no-parallel-scavenge"];
 if (major < 22 || (major === 22 && minor < 13)) {
   const newer = nodeBesideTheCheckout();
   if (newer) become(newer);
