@@ -117,6 +117,7 @@ describe("exit codes and the last event", () => {
       const { repo, env, flags } = workplace(home.path, url);
       const bad = [
         ["exec", "--json", ...flags, "--max-cost", "much", "hi"],
+        ["exec", "--json", ...flags, "--max-turns", "1.5", "hi"],
         ["exec", "--json", ...flags, "-c", "model=1", "hi"],
         ["exec", "--json", ...flags, "-s", "everything", "hi"],
         ["exec", "--json", ...flags],

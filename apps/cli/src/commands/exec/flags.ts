@@ -57,10 +57,15 @@ export function readLimits(args: Arguments, settings: LimitSettings | undefined)
   const cost = args.value("max-cost");
   if (cost !== undefined) limits.maxCost = usdToNano(positive("--max-cost", cost.replace(/^\$/, "")));
   const turns = args.value("max-turns");
-  if (turns !== undefined) limits.maxTurns = Math.floor(positive("--max-turns", turns));
+  if (turns !== undefined) limits.maxTurns = whole("--max-turns", positive("--max-turns", turns));
   const timeout = args.value("timeout");
   if (timeout !== undefined) limits.timeoutMs = duration(timeout);
   return limits;
+}
+
+function whole(flag: string, value: number): number {
+  if (Number.isInteger(value)) return value;
+  throw new MohoError("invalid_request", `${flag} takes a whole number, not ${value}.`);
 }
 
 function positive(flag: string, text: string): number {
